@@ -1,1 +1,28 @@
-//! placeholder
+//! The books of a rationed API.
+//!
+//! A provider with a token bucket decides about a request when it arrives, by an estimate of what the
+//! request will use. Whoever wants to know beforehand must keep the same books: reserve before sending,
+//! settle with what was used, release what was never sent. Everything here is pure: time is an argument,
+//! nothing sleeps, nothing is read from outside.
+//!
+//! # Layout
+//!
+//! - [`limit`]: what a provider allows, and how it counts.
+//! - [`books`]: all limits of one account; a request is reserved on all of them or on none.
+//! - [`bucket`](self): one limit's level in exact integers, with debt (private).
+//! - [`breaker`]: how long to stay away from a provider that failed, and the single probe afterwards.
+//! - [`retry`]: how many tries beyond the first the proxy may spend.
+//! - [`time`]: the moment type that all of them take.
+
+pub mod books;
+pub mod breaker;
+mod bucket;
+pub mod limit;
+pub mod retry;
+pub mod time;
+
+pub use books::{Books, Grant, Level, Shortfall};
+pub use breaker::{Breaker, Pass, Trip};
+pub use limit::{Cost, Dimension, Limit, Meter, Window};
+pub use retry::RetryBudget;
+pub use time::Moment;

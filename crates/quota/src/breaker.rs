@@ -1,0 +1,128 @@
+//! How long to stay away from a provider that failed, and the single probe afterwards.
+//!
+//! Open means no traffic. Every pause ends half-open: one request goes through, the others wait for what becomes
+//! of it. A pause is extended by what happens meanwhile, never shortened.
+
+use std::time::Duration;
+
+use crate::time::Moment;
+
+/// The circuit breaker of one account.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    state: State,
+    /// Failures in a row while closed.
+    failures: u32,
+    /// Pauses in a row without a success between them; each doubles the next.
+    pauses: u32,
+    /// No pause is longer.
+    longest: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Moment },
+    HalfOpen { probing: bool },
+}
+
+/// How a request got past the breaker. The outcome must be told with the same pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The circuit is closed.
+    Closed,
+    /// The single request that finds out whether the provider has recovered.
+    Probe,
+}
+
+/// How a failure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// The circuit opens with this many failures in a row; 1 opens at once.
+    pub threshold: u32,
+    /// What the provider asked for.
+    pub hint: Option<Duration>,
+    /// The first pause where it asked for none; doubled each time the probe fails.
+    pub base: Duration,
+    /// The longest pause where it asked for none.
+    pub ceiling: Duration,
+}
+
+impl Breaker {
+    /// A closed breaker whose pauses never exceed `longest`.
+    #[must_use]
+    pub fn new(longest: Duration) -> Self {
+        Self { state: State::Closed, failures: 0, pauses: 0, longest }
+    }
+
+    /// Lets one request pass.
+    ///
+    /// # Errors
+    ///
+    /// The moment until which the circuit is open; `None` while a probe is under way.
+    pub fn admit(&mut self, now: Moment) -> Result<Pass, Option<Moment>> {
+        match self.state {
+            State::Closed => Ok(Pass::Closed),
+            State::Open { until } if now < until => Err(Some(until)),
+            State::HalfOpen { probing: true } => Err(None),
+            State::Open { .. } | State::HalfOpen { probing: false } => {
+                self.state = State::HalfOpen { probing: true };
+                Ok(Pass::Probe)
+            }
+        }
+    }
+
+    /// Until when it is open; `None` where a request could pass or a probe is under way.
+    #[must_use]
+    pub fn open_until(&self, now: Moment) -> Option<Moment> {
+        match self.state {
+            State::Open { until } if now < until => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The request reached a provider that works.
+    pub fn succeeded(&mut self, pass: Pass) {
+        match (self.state, pass) {
+            (State::Closed, _) => self.failures = 0,
+            (State::HalfOpen { .. }, Pass::Probe) => {
+                *self = Self::new(self.longest);
+            }
+            // An answer to a question from before the trip says nothing about now.
+            (State::Open { .. } | State::HalfOpen { .. }, _) => {}
+        }
+    }
+
+    /// The request failed in a way that speaks against the provider.
+    pub fn failed(&mut self, pass: Pass, trip: Trip, now: Moment) {
+        match (self.state, pass) {
+            (State::Closed, _) => {
+                self.failures += 1;
+                if self.failures >= trip.threshold {
+                    self.open(trip, now);
+                }
+            }
+            (State::HalfOpen { .. }, Pass::Probe) => self.open(trip, now),
+            (State::Open { until }, _) => {
+                let hinted = trip.hint.map_or(until, |hint| now + hint.min(self.longest));
+                self.state = State::Open { until: until.max(hinted) };
+            }
+            (State::HalfOpen { .. }, Pass::Closed) => {}
+        }
+    }
+
+    /// The request ended without a verdict on the provider, because its client left for instance.
+    pub fn undecided(&mut self, pass: Pass) {
+        if pass == Pass::Probe && self.state == (State::HalfOpen { probing: true }) {
+            self.state = State::HalfOpen { probing: false };
+        }
+    }
+
+    fn open(&mut self, trip: Trip, now: Moment) {
+        let doubled = trip.base.saturating_mul(1 << self.pauses.min(16)).min(trip.ceiling);
+        let pause = trip.hint.unwrap_or(doubled).min(self.longest);
+        self.pauses += 1;
+        self.failures = 0;
+        self.state = State::Open { until: now + pause };
+    }
+}
