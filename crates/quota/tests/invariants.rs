@@ -67,8 +67,8 @@ impl Request {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let delays = [0..900u64, 0..3_000u64, 0..20_000u64, 0..900u64];
-    (0..4_000u64, delays, 1..40_000u64, 0..2_000u64, 0..3_000u64, 1..16_384u64, 0.0..=1.0f64).prop_map(
+    let delays = [0..5_000u64, 0..5_000u64, 0..20_000u64, 0..30_000u64];
+    (0..4_000u64, delays, 1..8_000u64, 0..2_000u64, 0..100u64, 1..16_384u64, 0.0..=1.0f64).prop_map(
         |(gap, delays, prompt, low, prompt_high, longest, share)| {
             #[expect(
                 clippy::cast_possible_truncation,
