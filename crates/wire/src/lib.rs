@@ -1,1 +1,34 @@
-//! placeholder
+//! What must be understood of OpenAI-style chat traffic, without ever re-serialising it.
+//!
+//! Bytes come in, are looked at where they lie, and go out again with named edits. Everything here is pure.
+//!
+//! # Layout
+//!
+//! - [`json`]: the top-level fields of an object and where they stand.
+//! - [`request`]: a client's chat request, checked, and the edits that fit it to a provider.
+//! - [`splice`]: a body with some spans replaced; all other bytes are the original's.
+//! - [`sse`]: a byte stream cut into server-sent events, however it was split.
+//! - [`chunk`]: what one event of a chat stream says.
+//! - [`stream`]: what a whole chat stream has said so far, and what becomes of each event.
+//! - [`completion`]: a plain answer, checked.
+//! - [`usage`]: reported token counts.
+//! - [`error`]: the errors of providers, read; our own, written.
+//! - [`redact`]: keys taken out of text.
+
+pub mod chunk;
+pub mod completion;
+pub mod error;
+pub mod json;
+pub mod redact;
+pub mod request;
+pub mod splice;
+pub mod sse;
+pub mod stream;
+pub mod usage;
+
+pub use error::{ApiError, ProviderError};
+pub use redact::Redactor;
+pub use request::{ChatRequest, Invalid};
+pub use splice::{Edit, Spliced};
+pub use stream::{ChatStream, Step};
+pub use usage::Usage;

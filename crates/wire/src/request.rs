@@ -1,0 +1,211 @@
+//! A client's chat request, checked, and the edits that fit it to a provider.
+//!
+//! Only what decides about routing and books is read, and only what no provider could accept is refused;
+//! unknown fields are the provider's business.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::json::{self, Fields};
+use crate::splice::{Edit, Spliced};
+
+/// A chat request that is worth sending.
+#[derive(Clone, Debug)]
+pub struct ChatRequest {
+    /// The body as it came.
+    pub body: Bytes,
+    /// The model the client asks for.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// The longest answer in tokens; `None`: absent, null, or -1.
+    pub max_tokens: Option<u64>,
+    /// Whether the client itself asks for the usage of a stream.
+    pub wants_usage: bool,
+    /// Where the messages stand in the body.
+    pub messages: Range<usize>,
+    /// Where the tools (or legacy functions) stand; empty where there are none.
+    pub tools: Range<usize>,
+    model_span: Range<usize>,
+    /// What makes a stream report its usage.
+    usage_edit: Option<Edit>,
+}
+
+/// Why a request is not worth sending: what is wrong, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// For the client.
+    pub message: String,
+    /// The field in question.
+    pub param: Option<&'static str>,
+}
+
+fn invalid(param: impl Into<Option<&'static str>>, message: impl Into<String>) -> Invalid {
+    Invalid { message: message.into(), param: param.into() }
+}
+
+/// Fields whose type is the same everywhere; a provider would refuse another one.
+const TYPES: &[(&str, Type)] = &[
+    ("tools", Type::Array),
+    ("functions", Type::Array),
+    ("temperature", Type::Number),
+    ("top_p", Type::Number),
+    ("stream_options", Type::Object),
+];
+
+impl ChatRequest {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for what no provider could accept.
+    pub fn parse(body: Bytes) -> Result<Self, Invalid> {
+        let text = std::str::from_utf8(&body).map_err(|error| {
+            invalid(None, format!("The body is not UTF-8: see byte {}.", error.valid_up_to()))
+        })?;
+        if json::deeper_than(json::MAX_DEPTH, text.as_bytes()) {
+            return Err(invalid(None, format!("The body nests deeper than {} levels.", json::MAX_DEPTH)));
+        }
+        let fields = Fields::parse(text)
+            .map_err(|error| invalid(None, format!("The body is not a JSON object: {error}.")))?;
+        if let Some(key) = fields.duplicate() {
+            return Err(invalid(None, format!("The key {} stands twice in the body.", json::quote(key))));
+        }
+        for (field, kind) in TYPES {
+            if let Some(value) = fields.get(field) {
+                kind.check(field, value)?;
+            }
+        }
+        let model_value = fields.get("model").ok_or_else(|| invalid("model", "The body names no model."))?;
+        let model = json::string(model_value)
+            .filter(|model| !model.is_empty())
+            .ok_or_else(|| invalid("model", "`model` must be a string that is not empty."))?
+            .into_owned();
+        let messages = check_messages(&fields)?;
+        let stream = flag(&fields, "stream")?;
+        let usage_option = usage_option(text, &fields)?;
+        let tools = fields.get("tools").or_else(|| fields.get("functions"));
+        Ok(Self {
+            model,
+            stream,
+            max_tokens: max_tokens(&fields)?,
+            wants_usage: matches!(usage_option, UsageOption::Asked),
+            messages: json::span(text, messages.get()),
+            tools: tools.map_or(0..0, |tools| json::span(text, tools.get())),
+            model_span: json::span(text, model_value.get()),
+            usage_edit: usage_option.edit().filter(|_| stream),
+            body,
+        })
+    }
+
+    /// The body for a provider that knows the model as `model` and is to report the usage of streams.
+    #[must_use]
+    pub fn shape(&self, model: &str) -> Spliced {
+        let model = Edit { span: self.model_span.clone(), with: json::quote(model).into() };
+        let edits: Vec<Edit> = std::iter::once(model).chain(self.usage_edit.clone()).collect();
+        Spliced::new(&self.body, &edits)
+    }
+}
+
+/// Where a stream asks for its usage, or could.
+enum UsageOption {
+    Asked,
+    /// Replace or insert this.
+    Edit(Range<usize>, &'static str),
+}
+
+impl UsageOption {
+    fn edit(self) -> Option<Edit> {
+        match self {
+            Self::Asked => None,
+            Self::Edit(span, with) => Some(Edit { span, with: Bytes::from_static(with.as_bytes()) }),
+        }
+    }
+}
+
+fn usage_option(text: &str, fields: &Fields<'_>) -> Result<UsageOption, Invalid> {
+    let Some(options) = fields.get_or_null("stream_options") else {
+        let open = text.find('{').map_or(0, |at| at + 1);
+        return Ok(UsageOption::Edit(open..open, r#""stream_options":{"include_usage":true},"#));
+    };
+    let span = json::span(text, options.get());
+    if options.get() == "null" {
+        return Ok(UsageOption::Edit(span, r#"{"include_usage":true}"#));
+    }
+    let inner = Fields::parse(options.get()).map_err(|error| {
+        invalid("stream_options", format!("`stream_options` must be an object: {error}."))
+    })?;
+    Ok(match inner.get_or_null("include_usage") {
+        Some(value) if value.get() == "true" => UsageOption::Asked,
+        Some(value) => UsageOption::Edit(json::span(text, value.get()), "true"),
+        None if options.get()[1..].trim_start().starts_with('}') => {
+            UsageOption::Edit(span, r#"{"include_usage":true}"#)
+        }
+        None => UsageOption::Edit(span.start + 1..span.start + 1, r#""include_usage":true,"#),
+    })
+}
+
+fn check_messages<'a>(fields: &Fields<'a>) -> Result<&'a RawValue, Invalid> {
+    let wrong = || invalid("messages", "`messages` must be an array of message objects.");
+    let value = fields.get("messages").ok_or_else(|| invalid("messages", "The body has no messages."))?;
+    let messages: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| wrong())?;
+    if messages.is_empty() {
+        return Err(invalid("messages", "`messages` is empty; it needs at least one message."));
+    }
+    if messages.iter().all(|message| message.get().starts_with('{')) { Ok(value) } else { Err(wrong()) }
+}
+
+fn flag(fields: &Fields<'_>, name: &'static str) -> Result<bool, Invalid> {
+    match fields.get(name).map(RawValue::get) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(invalid(name, format!("`{name}` must be true or false."))),
+    }
+}
+
+/// The smaller of both names' values: a provider takes either.
+fn max_tokens(fields: &Fields<'_>) -> Result<Option<u64>, Invalid> {
+    let mut smallest = None;
+    for name in ["max_completion_tokens", "max_tokens"] {
+        let Some(value) = fields.get(name) else { continue };
+        let wrong =
+            || invalid(name, format!("`{name}` must be a whole number of at least 1 (or -1: no limit)."));
+        let number: f64 = serde_json::from_str(value.get()).map_err(|_| wrong())?;
+        if number.to_bits() == (-1.0f64).to_bits() {
+            continue;
+        }
+        if number < 1.0 || number.fract() != 0.0 {
+            return Err(wrong());
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1; saturates")]
+        let number = number as u64;
+        smallest = Some(smallest.map_or(number, |other: u64| other.min(number)));
+    }
+    Ok(smallest)
+}
+
+#[derive(Clone, Copy)]
+enum Type {
+    Array,
+    Number,
+    Object,
+}
+
+impl Type {
+    fn check(self, field: &'static str, value: &RawValue) -> Result<(), Invalid> {
+        let first = value.get().bytes().next().unwrap_or_default();
+        let (fits, name) = match self {
+            Self::Array => (first == b'[', "an array"),
+            Self::Number => (first == b'-' || first.is_ascii_digit(), "a number"),
+            Self::Object => (first == b'{', "an object"),
+        };
+        if fits { Ok(()) } else { Err(invalid(field, format!("`{field}` must be {name}."))) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

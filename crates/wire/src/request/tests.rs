@@ -1,0 +1,130 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parse(body: &str) -> Result<ChatRequest, Invalid> {
+    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn shaped(body: &str) -> String {
+    String::from_utf8(parse(body).unwrap().shape("up/stream").to_bytes().to_vec()).unwrap()
+}
+
+const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
+
+#[test]
+fn only_the_model_changes_in_a_plain_request() {
+    let body = "{ \"x\" : 1.0E+2 ,\n \"model\":\t\"qwen-3-coder\", \"messages\":[{\"role\":\"user\",\"content\":\"😀\\u00e9  \"}],\"seed\":  00 }";
+    let body = body.replace("00 }", "7 }");
+    assert_eq!(shaped(&body), body.replace("\"qwen-3-coder\"", "\"up/stream\""));
+}
+
+#[test]
+fn a_stream_that_does_not_ask_for_usage_does_now() {
+    let with = |options: &str| format!(r#"{{"model":"m",{MESSAGES},"stream":true{options}}}"#);
+    let up = |text: String| text.replace("\"m\"", "\"up/stream\"");
+    assert_eq!(
+        shaped(&with("")),
+        up(with("")).replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1)
+    );
+    for (asked, sent) in [
+        ("null", r#"{"include_usage":true}"#),
+        ("{ }", r#"{"include_usage":true}"#),
+        (r#"{"include_usage": false }"#, r#"{"include_usage": true }"#),
+        (r#"{"include_usage":null}"#, r#"{"include_usage":true}"#),
+        (r#"{ "other":1}"#, r#"{"include_usage":true, "other":1}"#),
+    ] {
+        let body = with(&format!(r#","stream_options":{asked}"#));
+        assert!(!parse(&body).unwrap().wants_usage);
+        assert_eq!(shaped(&body), up(with(&format!(r#","stream_options":{sent}"#))));
+    }
+    let asks = with(r#","stream_options":{"include_usage":true}"#);
+    assert!(parse(&asks).unwrap().wants_usage);
+    assert_eq!(shaped(&asks), up(asks));
+}
+
+#[test]
+fn a_plain_request_keeps_its_stream_options() {
+    let body = format!(r#"{{"model":"m",{MESSAGES},"stream":false,"stream_options":null}}"#);
+    assert_eq!(shaped(&body), body.replace("\"m\"", "\"up/stream\""));
+}
+
+#[test]
+fn a_nested_model_is_not_the_model() {
+    let body = format!(r#"{{"metadata":{{"model":"m"}},{MESSAGES},"model":"m"}}"#);
+    assert_eq!(shaped(&body), format!(r#"{{"metadata":{{"model":"m"}},{MESSAGES},"model":"up/stream"}}"#));
+}
+
+#[test]
+fn the_longest_answer_is_the_smaller_of_both_names() {
+    let max = |fields: &str| parse(&format!(r#"{{"model":"m",{MESSAGES}{fields}}}"#)).unwrap().max_tokens;
+    assert_eq!(max(""), None);
+    assert_eq!(max(r#","max_tokens":null"#), None);
+    assert_eq!(max(r#","max_tokens":-1"#), None);
+    assert_eq!(max(r#","max_tokens":1.0e3"#), Some(1_000));
+    assert_eq!(max(r#","max_tokens":50,"max_completion_tokens":20"#), Some(20));
+}
+
+#[test]
+fn what_no_provider_could_accept_is_told_with_its_field() {
+    let cases: &[(&str, Option<&str>, &str)] = &[
+        ("", None, "not a JSON object"),
+        ("[]", None, "not a JSON object"),
+        (r#"{"model":"m""#, None, "not a JSON object"),
+        (r#"{"model":"m"} x"#, None, "not a JSON object"),
+        (r#"{"model":"m","model":"n","messages":[]}"#, None, "\"model\" stands twice"),
+        (r#"{"messages":[{}]}"#, Some("model"), "names no model"),
+        (r#"{"model":"","messages":[{}]}"#, Some("model"), "not empty"),
+        (r#"{"model":7,"messages":[{}]}"#, Some("model"), "must be a string"),
+        (r#"{"model":"m"}"#, Some("messages"), "no messages"),
+        (r#"{"model":"m","messages":null}"#, Some("messages"), "no messages"),
+        (r#"{"model":"m","messages":[]}"#, Some("messages"), "empty"),
+        (r#"{"model":"m","messages":{}}"#, Some("messages"), "array of message objects"),
+        (r#"{"model":"m","messages":["hi"]}"#, Some("messages"), "array of message objects"),
+        (r#"{"model":"m","messages":[{}],"stream":"true"}"#, Some("stream"), "true or false"),
+        (r#"{"model":"m","messages":[{}],"max_tokens":0}"#, Some("max_tokens"), "at least 1"),
+        (r#"{"model":"m","messages":[{}],"max_tokens":-2}"#, Some("max_tokens"), "at least 1"),
+        (r#"{"model":"m","messages":[{}],"max_tokens":1.5}"#, Some("max_tokens"), "at least 1"),
+        (
+            r#"{"model":"m","messages":[{}],"max_completion_tokens":"9"}"#,
+            Some("max_completion_tokens"),
+            "at least 1",
+        ),
+        (r#"{"model":"m","messages":[{}],"tools":{}}"#, Some("tools"), "an array"),
+        (r#"{"model":"m","messages":[{}],"temperature":"hot"}"#, Some("temperature"), "a number"),
+        (r#"{"model":"m","messages":[{}],"stream_options":true}"#, Some("stream_options"), "an object"),
+    ];
+    for (body, param, message) in cases {
+        let error = parse(body).expect_err(body);
+        assert_eq!(error.param, *param, "{body}");
+        assert!(error.message.contains(message), "{body}: {error}");
+    }
+    let error = ChatRequest::parse(Bytes::from_static(b"{\"model\":\"\xff\"}")).unwrap_err();
+    assert!(error.message.contains("UTF-8: see byte 10"), "{error}");
+    let deep = format!(r#"{{"model":"m","messages":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert!(parse(&deep).unwrap_err().message.contains("nests deeper"));
+}
+
+proptest! {
+    /// Invariant 5: whatever stands around them, only the named edits change.
+    #[test]
+    fn the_shaped_body_is_the_clients_but_for_the_named_edits(
+        before in r#"( |"[a-z]{1,3}" ?: ?(-?[1-9][0-9]{0,3}(\.0{1,3})?([eE][+-]?0?1)?|"[ -!#-\[\]-~é😀]{0,9}"|null|\[ ?\]|\{"model": "z"\}),){0,1}"#,
+        after in r#"(, ?"k[a-z]" ?: ?"(\\n|\\u00e9|  )*"){0,1}"#,
+        stream in any::<bool>(),
+    ) {
+        let flag = if stream { r#","stream":true"# } else { "" };
+        let body = format!(r#" {{{before}"model" :"m" ,{MESSAGES}{flag}{after}}} "#);
+        let Ok(request) = parse(&body) else { return Ok(()) };
+        let sent = request.shape("zz").to_bytes();
+        let mut expected = body.replacen("\"model\" :\"m\"", "\"model\" :\"zz\"", 1);
+        if stream {
+            expected = expected.replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1);
+        }
+        prop_assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = ChatRequest::parse(body.into());
+    }
+}
