@@ -1,1 +1,37 @@
-//! x
+//! A local OpenAI-compatible proxy that keeps a rationed fast provider full and never loses a turn.
+//!
+//! # Layout
+//!
+//! In the order in which a request meets them:
+//!
+//! - [`config`]: the environment, as written and resolved.
+//! - [`server`]: the accept loop: limits, deadlines, drain.
+//! - [`api`]: the endpoints; each turns HTTP into a request and an answer into HTTP.
+//! - [`auth`]: who may ask.
+//! - [`proxy`]: [`forward`](proxy::forward), the one loop over providers.
+//! - [`turn`](self): the state of one request in that loop: who is next, what was decided (private).
+//! - [`target`], [`account`]: account × model; its books, breaker and reservations.
+//! - [`upstream`]: connections to the providers.
+//! - [`failure`], [`refusal`]: what went wrong in one attempt; what the client sees when nothing is left.
+//! - [`relay`]: a streamed answer on its way.
+//! - [`report`]: what was decided, step by step; the log line.
+//! - [`log`](mod@log), [`clock`]: what everybody needs.
+//! - [`cli`], [`demo`]: the commands.
+
+pub mod account;
+pub mod api;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod failure;
+pub mod log;
+pub mod proxy;
+pub mod refusal;
+pub mod relay;
+pub mod report;
+pub mod server;
+pub mod target;
+mod turn;
+pub mod upstream;

@@ -1,0 +1,112 @@
+//! Reads and validates a request as the vendor would.
+
+use serde_json::Value;
+
+use crate::profile::Vendor;
+use crate::refusal::Refusal;
+
+/// Properties Cerebras answers with an error.
+const UNSUPPORTED_BY_CEREBRAS: [&str; 3] = ["min_p", "top_k", "store"];
+/// What the limiter reserves for the completion: at most this, and this when the request does not say.
+const MOST_RESERVED: u64 = 16_384;
+const MOST_CHOICES: u64 = 8;
+
+/// A function the answer may call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) parameters: &'a Value,
+}
+
+/// What of a chat completion request decides its answer.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the request's own switches")]
+pub(crate) struct Chat<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) messages: &'a [Value],
+    /// Tools, or the older `functions`; none where the request forbids to call them.
+    pub(crate) tools: Vec<Tool<'a>>,
+    /// Whether `functions` were given: then the answer has a `function_call`.
+    pub(crate) legacy: bool,
+    /// The tool that must be called.
+    pub(crate) forced: Option<&'a str>,
+    pub(crate) parallel: bool,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
+    /// The requested ceiling of the completion, where there is one.
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) choices: u64,
+}
+
+impl<'a> Chat<'a> {
+    /// Validates `body` as `vendor` does, and reads it.
+    pub(crate) fn read(vendor: Vendor, body: &'a Value) -> Result<Self, Refusal> {
+        let bad = |message: &str| Refusal::bad_format(vendor, message);
+        let model = body["model"].as_str().ok_or_else(|| bad("body.model: field required"))?;
+        let messages = body["messages"].as_array().ok_or_else(|| bad("body.messages: field required"))?;
+        match vendor {
+            Vendor::Cerebras => strict_as_cerebras(body, messages)?,
+            Vendor::Chutes => json_arguments(messages)?,
+        }
+        let legacy = body["functions"].is_array();
+        let choice = if legacy { &body["function_call"] } else { &body["tool_choice"] };
+        Ok(Self {
+            model,
+            messages,
+            tools: if choice == "none" { Vec::new() } else { tools(body) },
+            legacy,
+            forced: choice["function"]["name"].as_str().or(choice["name"].as_str()),
+            parallel: body["parallel_tool_calls"].as_bool().unwrap_or(false),
+            stream: body["stream"].as_bool().unwrap_or(false),
+            include_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
+            // -1, "unlimited", is no u64 and so the same as nothing.
+            max_tokens: body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64()),
+            choices: body["n"].as_u64().unwrap_or(1).clamp(1, MOST_CHOICES),
+        })
+    }
+
+    /// Completion tokens reserved at admission.
+    pub(crate) fn reserved_completion(&self) -> u64 {
+        self.max_tokens.map_or(MOST_RESERVED, |max| max.min(MOST_RESERVED))
+    }
+
+    /// The position of the last user message.
+    pub(crate) fn last_user(&self) -> Option<usize> {
+        self.messages.iter().rposition(|message| message["role"] == "user")
+    }
+}
+
+fn tools(body: &Value) -> Vec<Tool<'_>> {
+    let listed = |key: &str| body[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let functions = listed("tools").iter().map(|tool| &tool["function"]).chain(listed("functions"));
+    functions.filter_map(|f| Some(Tool { name: f["name"].as_str()?, parameters: &f["parameters"] })).collect()
+}
+
+fn strict_as_cerebras(body: &Value, messages: &[Value]) -> Result<(), Refusal> {
+    let unsupported = |path: &str| format!("{path}: property '{path}' is unsupported");
+    let mut wrong: Vec<String> = UNSUPPORTED_BY_CEREBRAS
+        .iter()
+        .filter(|key| body.get(key).is_some())
+        .map(|key| unsupported(&format!("body.{key}")))
+        .collect();
+    let reasoned =
+        messages.iter().enumerate().filter(|(_, message)| message.get("reasoning_content").is_some());
+    wrong.extend(reasoned.map(|(at, _)| unsupported(&format!("messages.{at}.assistant.reasoning_content"))));
+    if !wrong.is_empty() {
+        return Err(Refusal::bad_format(Vendor::Cerebras, &wrong.join("\n")));
+    }
+    let mut strict = body["tools"].as_array().into_iter().flatten().map(|t| t["function"]["strict"] == true);
+    let first = strict.next();
+    if strict.any(|other| Some(other) != first) { Err(Refusal::mixed_strict()) } else { Ok(()) }
+}
+
+/// The engines behind Chutes parse the arguments of earlier calls; an empty string passes.
+fn json_arguments(messages: &[Value]) -> Result<(), Refusal> {
+    let calls = messages.iter().filter_map(|message| message["tool_calls"].as_array()).flatten();
+    let mut arguments = calls.filter_map(|call| call["function"]["arguments"].as_str());
+    if arguments.all(|text| text.is_empty() || serde_json::from_str::<Value>(text).is_ok()) {
+        return Ok(());
+    }
+    let detail = "Invalid tool_calls.function.arguments value, expected JSON";
+    Err(Refusal::detail(http::StatusCode::BAD_REQUEST, detail))
+}

@@ -1,0 +1,58 @@
+//! The endpoints.
+//!
+//! - `chat`: `POST /v1/chat/completions`
+//! - `body`: reads a request's body within its limits
+//! - `catalogue`: models, and what is only there to say that the proxy is
+//! - `reply`: errors and headers in the shape clients read
+//! - `guard`: what holds for every endpoint
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::config::Server;
+use crate::proxy::Proxy;
+
+mod body;
+mod catalogue;
+mod chat;
+mod guard;
+pub(crate) mod reply;
+
+/// What every endpoint can reach.
+#[derive(Debug)]
+pub struct App {
+    /// The providers.
+    pub proxy: Proxy,
+    /// What holds for clients.
+    pub server: Server,
+}
+
+/// All endpoints, each with and without `/v1`.
+pub fn router(app: Arc<App>) -> Router {
+    let api = || {
+        Router::new()
+            .route("/models", get(catalogue::models))
+            .route("/models/{*id}", get(catalogue::model))
+            .route("/chat/completions", post(chat::completions))
+            .route("/completions", post(catalogue::completions))
+            .route_layer(from_fn_with_state(Arc::clone(&app), guard::client_key))
+            .route("/tcp_warming", get(catalogue::warming))
+    };
+    Router::new()
+        .merge(api())
+        .nest("/v1", api())
+        .route("/", get(catalogue::root))
+        .route("/health", get(catalogue::health))
+        .route("/ready", get(catalogue::ready))
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), guard::origin))
+        .layer(guard::cors(&app.server.cors))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn(guard::request_id))
+        .with_state(app)
+}

@@ -1,0 +1,162 @@
+//! The listening side: address, who may call, deadlines, what is logged.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+use super::{CorsOrigins, Overrides, cors, env::Vars, key, number::Unit};
+
+const GIBIBYTE: u64 = 1 << 30;
+
+/// The listening side.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address to bind (`HOST`). Beyond loopback only with client keys, or where that was asked for.
+    pub host: IpAddr,
+    /// Port to listen on (`PORT`); 0 lets the system choose.
+    pub port: u16,
+    /// Longest request body, in bytes (`MAX_BODY_BYTES`).
+    pub max_body_bytes: usize,
+    /// Keys of which a client must present one (`PROXY_API_KEYS`); when empty, any or no key is accepted.
+    pub client_keys: Vec<SecretString>,
+    /// Browsers' pages that may call (`CORS_ORIGINS`).
+    pub cors: CorsOrigins,
+}
+
+/// Deadlines. All are at least 1 ms and at most 7 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the first payload of an answer (`REQUEST_TIMEOUT`).
+    pub request: Duration,
+    /// Longest silence inside a stream that flows (`STREAM_IDLE_TIMEOUT`).
+    pub stream_idle: Duration,
+    /// A client must have sent its request head by then (`HEADER_TIMEOUT`).
+    pub header: Duration,
+    /// Longest silence while a client sends its body (`BODY_TIMEOUT`).
+    pub body: Duration,
+    /// After a request to stop, streams may run on so long (`DRAIN_TIMEOUT`).
+    pub drain: Duration,
+}
+
+/// How much is logged: this level and everything more severe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed for good.
+    Error,
+    /// What went wrong and was made good.
+    Warn,
+    /// What happened.
+    Info,
+    /// Why it happened.
+    Debug,
+}
+
+impl LogLevel {
+    /// As it is written in `LOG_LEVEL`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Warn => "WARN",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+        }
+    }
+}
+
+/// Resolves the listening side, and refuses to open the provider keys to a network by accident.
+pub(super) fn server(vars: &mut Vars, args: &Overrides) -> Server {
+    let port = vars.number("PORT", Unit::Port, &(0..=65_535), 3000).unwrap_or(3000);
+    let max_body =
+        vars.number("MAX_BODY_BYTES", Unit::Bytes, &(1..=GIBIBYTE), 33_554_432).unwrap_or(33_554_432);
+    let client_keys = client_keys(vars);
+    Server {
+        host: host(vars, args, !client_keys.is_empty()),
+        port: args.port.or(u16::try_from(port).ok()).unwrap_or(3000),
+        max_body_bytes: usize::try_from(max_body).unwrap_or(usize::MAX),
+        client_keys,
+        cors: cors::origins(vars),
+    }
+}
+
+/// Resolves the deadlines.
+pub(super) fn timeouts(vars: &mut Vars) -> Timeouts {
+    Timeouts {
+        request: vars.millis("REQUEST_TIMEOUT", 30_000),
+        stream_idle: vars.millis("STREAM_IDLE_TIMEOUT", 60_000),
+        header: vars.millis("HEADER_TIMEOUT", 10_000),
+        body: vars.millis("BODY_TIMEOUT", 30_000),
+        drain: vars.millis("DRAIN_TIMEOUT", 30_000),
+    }
+}
+
+/// Resolves `LOG_LEVEL`.
+pub(super) fn log_level(vars: &mut Vars) -> LogLevel {
+    match vars.get("LOG_LEVEL").map(|level| level.to_ascii_lowercase()).as_deref() {
+        Some("error") => LogLevel::Error,
+        Some("warn" | "warning") => LogLevel::Warn,
+        None | Some("info") => LogLevel::Info,
+        Some("debug") => LogLevel::Debug,
+        Some(_) => {
+            vars.problem("LOG_LEVEL", "not a level; write ERROR, WARN, INFO or DEBUG");
+            LogLevel::Info
+        }
+    }
+}
+
+fn host(vars: &mut Vars, args: &Overrides, has_client_keys: bool) -> IpAddr {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let (name, written) = match (&args.host, vars.get("HOST")) {
+        (Some(host), _) => ("--host", host.trim().to_owned()),
+        (None, Some(host)) => ("HOST", host),
+        (None, None) => return loopback,
+    };
+    let host = match parse_host(&written) {
+        Ok(host) => host,
+        Err(message) => {
+            vars.problem_with(name, &written, &message);
+            return loopback;
+        }
+    };
+    if !host.to_canonical().is_loopback() && !has_client_keys {
+        if args.allow_open {
+            vars.warn(format!(
+                "{name}={written}: whoever reaches this address can spend your provider keys; \
+                 set PROXY_API_KEYS to ask for client keys"
+            ));
+        } else {
+            let message = "would open your provider keys to the network without client keys; \
+                           set PROXY_API_KEYS, or pass --allow-open if you mean it";
+            vars.problem_with(name, &written, message);
+        }
+    }
+    host
+}
+
+fn parse_host(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(host) = bare.parse() {
+        return Ok(host);
+    }
+    Err(match text.rsplit_once(':') {
+        Some((host, port)) if parse_host(host).is_ok() && port.parse::<u16>().is_ok() => {
+            format!("not an IP address; write {host}, and {port} as the PORT")
+        }
+        _ => "not an IP address; write 127.0.0.1 for this machine alone, or 0.0.0.0 for every network"
+            .to_owned(),
+    })
+}
+
+fn client_keys(vars: &mut Vars) -> Vec<SecretString> {
+    let keys = vars.list("PROXY_API_KEYS");
+    for written in &keys {
+        key::check(vars, "PROXY_API_KEYS", written);
+    }
+    keys.into_iter().map(SecretString::from).collect()
+}

@@ -1,0 +1,95 @@
+use super::*;
+
+fn kind(status: u16, body: &str) -> Kind {
+    Failure::from_answer(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes()).kind
+}
+
+#[test]
+fn a_429_is_classified_by_scope() {
+    let flat =
+        |message: &str, code: &str| kind(429, &format!(r#"{{"message":"{message}","code":"{code}"}}"#));
+    for (message, code, expected) in [
+        (
+            "Requests per minute limit exceeded - x",
+            "request_quota_exceeded",
+            (Some(Dimension::Requests), Some(Window::Minute)),
+        ),
+        (
+            "Requests per second limit exceeded - x",
+            "request_quota_exceeded",
+            (Some(Dimension::Requests), None),
+        ),
+        (
+            "Tokens per minute limit exceeded - x",
+            "token_quota_exceeded",
+            (Some(Dimension::Tokens), Some(Window::Minute)),
+        ),
+        (
+            "Tokens per day limit exceeded - x",
+            "token_quota_exceeded",
+            (Some(Dimension::Tokens), Some(Window::Day)),
+        ),
+        ("slow down", "", (None, None)),
+    ] {
+        assert_eq!(flat(message, code), Kind::RateLimited(expected.0, expected.1), "{message}");
+    }
+    assert_eq!(flat("We're experiencing high traffic right now!", "queue_exceeded"), Kind::Busy);
+    assert_eq!(
+        kind(429, r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#),
+        Kind::Busy
+    );
+}
+
+#[test]
+fn statuses_and_codes_mean_what_providers_mean_by_them() {
+    for (status, body, expected) in [
+        (
+            400,
+            r#"{"message":"Please reduce the length of the messages or completion.","code":"context_length_exceeded"}"#,
+            Kind::ContextTooLong,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"This model's maximum context length is 9 tokens."}}"#,
+            Kind::ContextTooLong,
+        ),
+        (413, "", Kind::ContextTooLong),
+        (
+            400,
+            r#"{"message":"body.min_p: property is unsupported","code":"wrong_api_format"}"#,
+            Kind::Rejected,
+        ),
+        (422, r#"{"message":"Tools with mixed values for 'strict' are not allowed."}"#, Kind::Rejected),
+        (422, r#"{"detail":[{"loc":["body"]}]}"#, Kind::BadRequest),
+        (400, r#"{"message":"temperature is too high","code":"invalid_value"}"#, Kind::BadRequest),
+        (401, r#"{"message":"Wrong API Key","code":"wrong_api_key"}"#, Kind::Unauthorized),
+        (403, "<html>403 Forbidden</html>", Kind::Unauthorized),
+        (
+            402,
+            r#"{"detail":{"message":"Quota exceeded and account balance is $0.0"}}"#,
+            Kind::PaymentRequired,
+        ),
+        (404, r#"{"message":"Model x does not exist","code":"model_not_found"}"#, Kind::ModelGone),
+        (404, r#"{"code":"model_archived","message":"gone"}"#, Kind::ModelGone),
+        (404, r#"{"detail":"No matching chute found!"}"#, Kind::ModelGone),
+        (404, "<html>", Kind::NotFound),
+        (308, "", Kind::NotFound),
+        (408, "", Kind::ServerError),
+        (500, "", Kind::ServerError),
+        (503, r#"{"detail":"No instances available (yet) for chute_id='x'"}"#, Kind::ServerError),
+        (529, "", Kind::ServerError),
+    ] {
+        assert_eq!(kind(status, body), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_in_seconds() {
+    let hint = |value: &'static str| {
+        retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]))
+    };
+    assert_eq!(hint("60"), Some(Duration::from_secs(60)));
+    assert_eq!(hint("0.5"), Some(Duration::from_millis(500)));
+    assert_eq!(hint("-3"), Some(Duration::ZERO));
+    assert_eq!(hint("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+}

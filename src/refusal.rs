@@ -1,0 +1,158 @@
+//! What the client sees when nothing is left: one clear error that says when to come back, and why.
+
+use std::time::Duration;
+
+use quota::Moment;
+use wire::ApiError;
+
+use crate::account::{Estimate, Skip};
+use crate::failure::{Failure, Kind};
+use crate::report::{Step, Verdict};
+use crate::target::Target;
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub error: ApiError,
+    /// In how many seconds to come back. At least 1; at most 59, since clients throw away what is above 60.
+    pub retry_after: Option<u64>,
+}
+
+/// What the last verdict about a target means for the client, the most hopeful first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outlook {
+    /// Comes back by itself: a quota refills, a queue empties.
+    Quota,
+    /// The provider is in trouble.
+    Down,
+    /// The request must change.
+    Request,
+    /// The operator must change something.
+    Configuration,
+}
+
+/// Sums up what became of each target; `latest` is in the order of `targets`.
+#[must_use]
+pub fn refusal(
+    latest: &[&Step],
+    targets: &[std::sync::Arc<Target>],
+    estimate: Estimate,
+    now: Moment,
+) -> Refusal {
+    let Some((outlook, decisive)) =
+        latest.iter().map(|step| (outlook(&step.verdict), *step)).min_by_key(|(outlook, _)| *outlook)
+    else {
+        return refuse(503, "server_error", "no_provider", "No provider is configured.".to_owned(), None);
+    };
+    let story = story(latest, now);
+    let soonest = targets.iter().filter_map(|target| target.account.available_at(estimate)).min();
+    let retry_after = Some(whole_seconds(soonest.map_or(Duration::from_mins(1), |moment| moment - now)));
+    match outlook {
+        Outlook::Quota => {
+            let message = format!("No provider can take this request now. {story}");
+            refuse(429, "rate_limit_error", "rate_limit_exceeded", message, retry_after)
+        }
+        Outlook::Down => {
+            let message = format!("No provider answers. {story}");
+            refuse(503, "server_error", "providers_unavailable", message, retry_after)
+        }
+        Outlook::Request => for_the_client(decisive, &story),
+        Outlook::Configuration => {
+            let variables = configuration(latest, targets);
+            let message = format!("The proxy's own settings must be corrected: check {variables}. {story}");
+            refuse(502, "server_error", "provider_configuration", message, None)
+        }
+    }
+}
+
+/// The error for what no provider would answer otherwise, in the words of the one that said so.
+#[must_use]
+pub fn passed_on(failure: &Failure) -> Refusal {
+    let error = &failure.error;
+    let too_long = failure.kind == Kind::ContextTooLong;
+    let status = if too_long { 400 } else { failure.status.map_or(400, |status| status.as_u16()) };
+    let code = if too_long { Some("context_length_exceeded".to_owned()) } else { error.code.clone() };
+    let kind = error.kind.clone().unwrap_or_else(|| "invalid_request_error".to_owned());
+    let error = ApiError { message: error.message.clone(), kind, param: error.param.clone(), code };
+    Refusal { status, error, retry_after: None }
+}
+
+fn for_the_client(step: &Step, story: &str) -> Refusal {
+    match &step.verdict {
+        Verdict::Failed(failure) => passed_on(failure),
+        // Compaction is what helps, and this code is what makes an agent compact.
+        _ => refuse(
+            400,
+            "invalid_request_error",
+            "context_length_exceeded",
+            format!(
+                "This request is larger than what may be sent at once: shorten it or lower max_tokens. {story}"
+            ),
+            None,
+        ),
+    }
+}
+
+fn refuse(status: u16, kind: &str, code: &str, message: String, retry_after: Option<u64>) -> Refusal {
+    let error = ApiError { message, kind: kind.to_owned(), param: None, code: Some(code.to_owned()) };
+    Refusal { status, error, retry_after }
+}
+
+fn outlook(verdict: &Verdict) -> Outlook {
+    match verdict {
+        Verdict::Skipped(Skip::Short(short)) if short.available_at.is_none() => Outlook::Request,
+        Verdict::Skipped(Skip::Short(_)) => Outlook::Quota,
+        Verdict::Skipped(Skip::Open(_, kind)) => kind.map_or(Outlook::Down, by_kind),
+        Verdict::Skipped(Skip::Probing) | Verdict::Took => Outlook::Down,
+        Verdict::Failed(failure) => by_kind(failure.kind),
+    }
+}
+
+fn by_kind(kind: Kind) -> Outlook {
+    match kind {
+        Kind::RateLimited(..) | Kind::Busy | Kind::PaymentRequired => Outlook::Quota,
+        Kind::Timeout
+        | Kind::ServerError
+        | Kind::Connection
+        | Kind::ErrorInAnswer
+        | Kind::EmptyStream
+        | Kind::NoCompletion => Outlook::Down,
+        Kind::ContextTooLong | Kind::Rejected | Kind::BadRequest => Outlook::Request,
+        Kind::Unauthorized | Kind::ModelGone | Kind::NotFound => Outlook::Configuration,
+    }
+}
+
+/// One sentence for each provider.
+fn story(latest: &[&Step], now: Moment) -> String {
+    let sentence = |step: &&Step| {
+        format!("{}: {}.", step.provider.label(), step.verdict.describe(now).trim_end_matches('.'))
+    };
+    latest.iter().map(sentence).collect::<Vec<_>>().join(" ")
+}
+
+/// The variables to look at.
+fn configuration(latest: &[&Step], targets: &[std::sync::Arc<Target>]) -> String {
+    let variable = |step: &&Step| {
+        let provider = &targets.iter().find(|target| target.name() == step.provider)?.provider;
+        let kind = match &step.verdict {
+            Verdict::Failed(failure) => failure.kind,
+            Verdict::Skipped(Skip::Open(_, Some(kind))) => *kind,
+            _ => return None,
+        };
+        Some(match kind {
+            Kind::ModelGone => provider.model_variable,
+            Kind::NotFound => provider.endpoint_variable,
+            _ => provider.key_variable,
+        })
+    };
+    latest.iter().filter_map(variable).collect::<Vec<_>>().join(" and ")
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    // Waiters who were refused together need not come back together.
+    (seconds + fastrand::u64(0..=1)).clamp(1, 59)
+}

@@ -1,0 +1,223 @@
+//! What was decided about one request, step by step: feeds the log line, the answer's headers and the refusal.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use quota::{Level, Moment};
+use wire::Usage;
+
+use crate::account::Skip;
+use crate::clock::Clock;
+use crate::config::ProviderName;
+use crate::failure::{Failure, Kind};
+
+/// What became of one target.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which provider.
+    pub provider: ProviderName,
+    /// Which of its models.
+    pub model: String,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of one target.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It was not asked.
+    Skipped(Skip),
+    /// It was asked, and failed.
+    Failed(Failure),
+    /// It answered.
+    Took,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client went away before anything else happened.
+    ClientLeft,
+    /// A whole answer.
+    Whole,
+    /// An error instead of an answer.
+    Refused,
+    /// The answer broke off after it had begun, for this reason.
+    Broken(String),
+}
+
+/// One request's story; writes its log line when it is dropped, however that comes about.
+#[derive(Debug)]
+pub struct Report {
+    /// The id the client, the log and (later) the history know it by.
+    pub id: String,
+    /// The model the client asked for.
+    pub model: String,
+    /// Whether it is a stream.
+    pub stream: bool,
+    /// What became of each target, in order.
+    pub steps: Vec<Step>,
+    /// Tokens set aside where it was sent last.
+    pub reserved: u64,
+    /// What the provider reported.
+    pub usage: Option<Usage>,
+    /// Tokens counted from the answer where it reported nothing.
+    pub counted: u64,
+    /// The client's status.
+    pub status: u16,
+    /// How it ended.
+    pub end: End,
+    first_payload: Option<Duration>,
+    started: Moment,
+    clock: Clock,
+}
+
+impl Report {
+    /// A request that came in now.
+    #[must_use]
+    pub fn new(id: String, model: String, stream: bool, clock: Clock) -> Self {
+        Self {
+            id,
+            model,
+            stream,
+            steps: Vec::new(),
+            reserved: 0,
+            usage: None,
+            counted: 0,
+            status: 499,
+            end: End::ClientLeft,
+            first_payload: None,
+            started: clock.now(),
+            clock,
+        }
+    }
+
+    /// Notes what became of a target, and logs it as a decision.
+    pub fn step(&mut self, step: Step, levels: &[Level]) {
+        let verdict = step.verdict.describe(self.clock.now());
+        let budget = describe_levels(levels);
+        tracing::info!(
+            request_id = self.id,
+            provider = step.provider.as_str(),
+            upstream_model = step.model,
+            verdict,
+            budget,
+            "decision"
+        );
+        self.steps.push(step);
+    }
+
+    /// The first payload is on its way to the client.
+    pub fn payload(&mut self) {
+        self.first_payload.get_or_insert(self.clock.since(self.started));
+    }
+
+    /// How many times a provider was asked.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.steps.iter().filter(|step| !matches!(step.verdict, Verdict::Skipped(_))).count()
+    }
+
+    /// The last that was decided about each provider, in order of preference.
+    #[must_use]
+    pub fn latest(&self) -> Vec<&Step> {
+        let mut latest: Vec<&Step> = Vec::new();
+        for step in &self.steps {
+            match latest.iter_mut().find(|seen| seen.provider == step.provider) {
+                Some(seen) => *seen = step,
+                None => latest.push(step),
+            }
+        }
+        latest
+    }
+
+    fn story(&self) -> String {
+        let now = self.clock.now();
+        let mut story = String::new();
+        for step in &self.steps {
+            let gap = if story.is_empty() { "" } else { "; " };
+            let _ = write!(story, "{gap}{}: {}", step.provider, step.verdict.describe(now));
+        }
+        story
+    }
+}
+
+impl Verdict {
+    /// In words, with times as seen from `now`.
+    #[must_use]
+    pub fn describe(&self, now: Moment) -> String {
+        match self {
+            Self::Took => "took".to_owned(),
+            Self::Failed(failure) => failure.to_string(),
+            Self::Skipped(skip) => skip.describe(now),
+        }
+    }
+}
+
+impl Skip {
+    /// In words, with times as seen from `now`.
+    #[must_use]
+    pub fn describe(&self, now: Moment) -> String {
+        match self {
+            Self::Short(short) => match short.available_at {
+                Some(at) => format!("{} used up, free again in {}", short.limit, seconds(at - now)),
+                None => format!("larger than its {}", short.limit),
+            },
+            Self::Open(until, kind) => {
+                let why = kind.map_or("a failure", Kind::name);
+                format!("paused for {} more after {why}", seconds(*until - now))
+            }
+            Self::Probing => "another request is finding out whether it works again".to_owned(),
+        }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn describe_levels(levels: &[Level]) -> String {
+    let level = |level: &Level| format!("{} left of {}", level.available, level.limit);
+    levels.iter().map(level).collect::<Vec<_>>().join(", ")
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let took = self.steps.iter().rev().find(|step| matches!(step.verdict, Verdict::Took));
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (end, why) = match &self.end {
+            End::ClientLeft => ("client left", None),
+            End::Whole => ("whole", None),
+            End::Refused => ("refused", None),
+            End::Broken(why) => ("broken", Some(why.as_str())),
+        };
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.id,
+                    model = self.model,
+                    stream = self.stream,
+                    provider = took.map(|step| step.provider.as_str()),
+                    upstream_model = took.map(|step| step.model.as_str()),
+                    attempts = self.attempts(),
+                    steps = self.story(),
+                    tokens_reserved = self.reserved,
+                    prompt_tokens = self.usage.map(|usage| usage.prompt_tokens),
+                    completion_tokens = self.usage.map(|usage| usage.completion_tokens),
+                    tokens_counted = self.usage.is_none().then_some(self.counted),
+                    first_payload_ms = self.first_payload.map(ms),
+                    total_ms = ms(self.clock.since(self.started)),
+                    status = self.status,
+                    end,
+                    why,
+                    "request"
+                )
+            };
+        }
+        if self.end == End::Whole || self.end == End::ClientLeft || self.status < 429 {
+            line!(info);
+        } else {
+            line!(warn);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The state of one request's way through the providers: who is next, what was decided, when it is over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::ChatRequest;
+
+use crate::account::{Estimate, Reservation, Skip};
+use crate::failure::{Failure, Kind, Next};
+use crate::proxy::Proxy;
+use crate::refusal::{self, Refusal};
+use crate::report::{End, Report, Step, Verdict};
+use crate::target::Target;
+
+/// The longest pause within a request.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// So many pauses at the most.
+const MOST_PAUSES: usize = 3;
+/// A provider that is merely busy is asked again after this long at the soonest.
+const BUSY_PAUSE: Duration = Duration::from_millis(300);
+/// The last target that is left gets this many times the others' deadline: nobody would answer sooner.
+const LAST_GRACE: u32 = 4;
+
+/// One request on its way.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    proxy: &'a Proxy,
+    estimate: Estimate,
+    report: Report,
+    /// Still to be asked in this round.
+    queue: VecDeque<Arc<Target>>,
+    pauses: usize,
+}
+
+/// What follows from a failure.
+pub(crate) enum Decision {
+    GoOn,
+    Refuse(Refusal),
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(proxy: &'a Proxy, request: &ChatRequest, report: Report) -> Self {
+        proxy.retries.lock().deposit();
+        let queue = proxy.targets.iter().cloned().collect();
+        Self { proxy, estimate: proxy.estimate(request), report, queue, pauses: 0 }
+    }
+
+    /// Who is next. Where everybody has been asked, and somebody is likely to answer in a moment, that moment
+    /// passes first.
+    pub(crate) async fn next_target(&mut self) -> Option<Arc<Target>> {
+        if self.queue.is_empty() {
+            let (again, pause) = self.next_round()?;
+            tokio::time::sleep(pause).await;
+            self.queue = again;
+        }
+        self.queue.pop_front()
+    }
+
+    /// Those worth asking again in this request, and when; `None`: it is over.
+    fn next_round(&mut self) -> Option<(VecDeque<Arc<Target>>, Duration)> {
+        if self.pauses == MOST_PAUSES {
+            return None;
+        }
+        let now = self.proxy.clock.now();
+        let mut pause = LONGEST_PAUSE;
+        let mut again = VecDeque::new();
+        for step in self.report.latest() {
+            let wait = match &step.verdict {
+                Verdict::Skipped(Skip::Probing) => BUSY_PAUSE,
+                Verdict::Skipped(Skip::Open(until, _)) => *until - now,
+                Verdict::Skipped(Skip::Short(short)) => {
+                    short.available_at.map_or(Duration::MAX, |at| at - now)
+                }
+                Verdict::Failed(failure) if failure.kind == Kind::Busy => {
+                    BUSY_PAUSE.max(failure.retry_after.unwrap_or_default())
+                }
+                _ => Duration::MAX,
+            };
+            if wait <= LONGEST_PAUSE {
+                pause = pause.min(wait);
+                again
+                    .extend(self.proxy.targets.iter().find(|target| target.name() == step.provider).cloned());
+            }
+        }
+        if again.is_empty() || !self.proxy.retries.lock().withdraw() {
+            return None;
+        }
+        self.pauses += 1;
+        // Those who wait for the same moment do not come back together.
+        let jitter = (LONGEST_PAUSE - pause).mul_f64(fastrand::f64() * 0.5);
+        Some((again, pause + jitter))
+    }
+
+    /// Sets aside what the request costs at a target, or notes why it is passed over.
+    pub(crate) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
+        match target.account.reserve(self.estimate) {
+            Ok(reservation) => {
+                self.report.reserved = reservation.reserved();
+                Some(reservation)
+            }
+            Err(skip) => {
+                self.note(target, target.model().to_owned(), Verdict::Skipped(skip));
+                None
+            }
+        }
+    }
+
+    /// Until when a target must have begun to answer.
+    pub(crate) fn deadline(&self, target: &Target) -> Duration {
+        if self.is_last(target) {
+            self.proxy.timeouts.request * LAST_GRACE
+        } else {
+            self.proxy.timeouts.request
+        }
+    }
+
+    /// Whether nobody would be asked after this one.
+    fn is_last(&self, target: &Target) -> bool {
+        let now = self.proxy.clock.now();
+        let usable =
+            |other: &Arc<Target>| other.account.available_at(self.estimate).is_some_and(|at| at <= now);
+        !self.queue.iter().any(|other| other.name() != target.name() && usable(other))
+    }
+
+    /// The target answers: the story goes on with its answer.
+    pub(crate) fn took(mut self, target: &Target, model: &str) -> Report {
+        self.note(target, model.to_owned(), Verdict::Took);
+        self.report.payload();
+        self.report.status = 200;
+        self.report
+    }
+
+    /// The target failed: the books and the breaker hear of it, and what follows is decided.
+    pub(crate) fn failed(
+        &mut self,
+        target: &Arc<Target>,
+        model: &str,
+        mut reservation: Reservation,
+        mut failure: Failure,
+    ) -> Decision {
+        failure.error.message = self.proxy.redactor.redact(&failure.error.message).into_owned();
+        let mut next = failure.kind.next();
+        if next == Next::Model && target.retire(model) {
+            reservation.release();
+            self.queue.push_front(Arc::clone(target));
+        } else {
+            self.judge(target, &mut reservation, &failure);
+            next = if next == Next::Model { Next::Target } else { next };
+        }
+        drop(reservation);
+        let refusal = (next == Next::Client).then(|| refusal::passed_on(&failure));
+        self.note(target, model.to_owned(), Verdict::Failed(failure));
+        match refusal {
+            Some(refusal) => Decision::Refuse(self.refused(refusal)),
+            None => Decision::GoOn,
+        }
+    }
+
+    /// Tells the books and the breaker.
+    fn judge(&self, target: &Target, reservation: &mut Reservation, failure: &Failure) {
+        if let Kind::RateLimited(dimension, window) = failure.kind {
+            reservation.refused(dimension, window, failure.retry_after);
+            return;
+        }
+        if failure.kind.is_free() {
+            reservation.release();
+        }
+        let alone = self.proxy.targets.last().is_some_and(|last| last.name() == target.name());
+        match failure.kind.trip(failure.retry_after, alone) {
+            Some(trip) => reservation.failed(failure.kind, trip),
+            // It was reached and gave an answer: a probe has found what it looked for.
+            None => reservation.works(),
+        }
+    }
+
+    /// Nothing is left.
+    pub(crate) fn refuse(&mut self) -> Refusal {
+        let now = self.proxy.clock.now();
+        let refusal = refusal::refusal(&self.report.latest(), &self.proxy.targets, self.estimate, now);
+        self.refused(refusal)
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Refusal {
+        self.report.status = refusal.status;
+        self.report.end = End::Refused;
+        refusal
+    }
+
+    fn note(&mut self, target: &Target, model: String, verdict: Verdict) {
+        let levels = target.account.levels();
+        self.report.step(Step { provider: target.name(), model, verdict }, &levels);
+    }
+}

@@ -1,0 +1,136 @@
+//! Pooled connections to the providers: TLS, the operator's HTTP proxy, one request out, one response head in.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use wire::Spliced;
+
+use crate::failure::{Failure, Kind};
+use crate::target::Target;
+
+mod dial;
+mod tls;
+
+pub use tls::TlsError;
+
+/// How long a provider's host may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than what the providers' own front ends keep an idle connection for.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+const USER_AGENT: &str = concat!("qwen-3-coder-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// The way to the providers.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client<HttpsConnector<dial::Dialer>, Pieces>,
+}
+
+impl Upstream {
+    /// Connects as the environment's `HTTPS_PROXY` and `NO_PROXY` say and trusts the platform's certificates and
+    /// those in `extra_ca`.
+    ///
+    /// # Errors
+    ///
+    /// Certificates that can't be read.
+    pub fn new(extra_ca: Option<&std::path::Path>) -> Result<Self, TlsError> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_keepalive(Some(Duration::from_secs(30)));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(extra_ca)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(dial::Dialer::from_environment(http));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(https);
+        Ok(Self { client })
+    }
+
+    /// Sends a chat request and waits for the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Connection`]. Whether the provider may have seen the request stands in `sent`.
+    pub async fn send(
+        &self,
+        target: &Target,
+        body: Spliced,
+        stream: bool,
+        sent: Arc<AtomicBool>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        let mut request = Request::new(Pieces::new(body, sent));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = target.provider.endpoint.clone();
+        let headers = request.headers_mut();
+        headers.insert(header::AUTHORIZATION, target.authorization.clone());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        self.client.request(request).await.map_err(|error| Failure::new(Kind::Connection, innermost(&error)))
+    }
+}
+
+/// The reason behind the reasons: the outer ones only say that a connection failed.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A request body in the pieces it was spliced from.
+#[derive(Debug)]
+pub struct Pieces {
+    pieces: std::vec::IntoIter<Bytes>,
+    left: usize,
+    /// Set when the first piece is taken: from then on it may be on its way.
+    sent: Arc<AtomicBool>,
+}
+
+impl Pieces {
+    fn new(body: Spliced, sent: Arc<AtomicBool>) -> Self {
+        Self { left: body.len(), pieces: body.pieces().to_vec().into_iter(), sent }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.sent.store(true, Ordering::Relaxed);
+        Poll::Ready(self.pieces.next().map(|piece| {
+            self.left -= piece.len();
+            Ok(Frame::data(piece))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
