@@ -228,7 +228,7 @@ impl Proxy {
     /// Certificates or keys that can't be used.
     pub fn new(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let keys = config.providers.iter().map(|provider| &provider.key).chain(&config.server.client_keys);
-        let redactor = Redactor::new(keys.map(|key| key.expose_secret()));
+        let redactor = Redactor::new(keys.map(ExposeSecret::expose_secret));
         Ok(Self {
             model: config.model.clone(),
             targets: Target::all(config, clock)?,

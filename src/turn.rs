@@ -88,7 +88,7 @@ impl<'a> Turn<'a> {
         }
         self.pauses += 1;
         // Those who wait for the same moment do not come back together.
-        let jitter = (LONGEST_PAUSE - pause).mul_f64(fastrand::f64() * 0.5);
+        let jitter = LONGEST_PAUSE.saturating_sub(pause).mul_f64(fastrand::f64() * 0.5);
         Some((again, pause + jitter))
     }
 

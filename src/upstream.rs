@@ -75,7 +75,7 @@ impl Upstream {
         sent: Arc<AtomicBool>,
     ) -> Result<Response<Incoming>, Failure> {
         let accept = if stream { "text/event-stream" } else { "application/json" };
-        let mut request = Request::new(Pieces::new(body, sent));
+        let mut request = Request::new(Pieces::new(&body, sent));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.provider.endpoint.clone();
         let headers = request.headers_mut();
@@ -99,15 +99,15 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
 /// A request body in the pieces it was spliced from.
 #[derive(Debug)]
 pub struct Pieces {
-    pieces: std::vec::IntoIter<Bytes>,
+    rest: std::vec::IntoIter<Bytes>,
     left: usize,
     /// Set when the first piece is taken: from then on it may be on its way.
     sent: Arc<AtomicBool>,
 }
 
 impl Pieces {
-    fn new(body: Spliced, sent: Arc<AtomicBool>) -> Self {
-        Self { left: body.len(), pieces: body.pieces().to_vec().into_iter(), sent }
+    fn new(body: &Spliced, sent: Arc<AtomicBool>) -> Self {
+        Self { left: body.len(), rest: body.pieces().to_vec().into_iter(), sent }
     }
 }
 
@@ -120,7 +120,7 @@ impl Body for Pieces {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.sent.store(true, Ordering::Relaxed);
-        Poll::Ready(self.pieces.next().map(|piece| {
+        Poll::Ready(self.rest.next().map(|piece| {
             self.left -= piece.len();
             Ok(Frame::data(piece))
         }))

@@ -1,0 +1,93 @@
+//! A provider that writes the bytes it is told to, in the parts it is told to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// The parts of a chunked event stream's body, each written on its own.
+type Parts = Vec<Vec<u8>>;
+
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    parts: Arc<Mutex<Parts>>,
+    serving: JoinHandle<()>,
+}
+
+impl Scripted {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let parts: Arc<Mutex<Parts>> = Arc::default();
+        let script = Arc::clone(&parts);
+        let serving = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(connection(socket, Arc::clone(&script)));
+            }
+        });
+        Self { address, parts, serving }
+    }
+
+    pub(crate) fn answer(&self, parts: Parts) {
+        *self.parts.lock() = parts;
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn connection(mut socket: TcpStream, script: Arc<Mutex<Parts>>) {
+    let _ = socket.set_nodelay(true);
+    while read_request(&mut socket).await.is_some() {
+        let parts = script.lock().clone();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        if socket.write_all(head.as_bytes()).await.is_err() {
+            return;
+        }
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            let chunk = [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+            if socket.write_all(&chunk).await.is_err() {
+                return;
+            }
+            // So that the parts arrive apart, as nearly always; nothing depends on it.
+            tokio::task::yield_now().await;
+        }
+        if socket.write_all(b"0\r\n\r\n").await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads a whole request; `None`: the client is gone.
+async fn read_request(socket: &mut TcpStream) -> Option<()> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"))?
+                .trim()
+                .parse::<usize>()
+                .ok()?;
+            if bytes.len() >= end + 4 + length {
+                return Some(());
+            }
+        }
+        let mut part = [0; 4096];
+        match socket.read(&mut part).await {
+            Ok(0) | Err(_) => return None,
+            Ok(length) => bytes.extend_from_slice(&part[..length]),
+        }
+    }
+}
