@@ -113,6 +113,16 @@ impl Account {
         }
     }
 
+    /// Why it would be passed over now, if it would.
+    #[must_use]
+    pub fn would_skip(&self, estimate: Estimate) -> Option<Skip> {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let cost = state.cost(estimate);
+        let short = state.books.check(cost, now).err().map(Skip::Short);
+        short.or_else(|| state.breaker.open_until(now).map(|until| Skip::Open(until, state.tripped_by)))
+    }
+
     /// What is left of each limit.
     #[must_use]
     pub fn levels(&self) -> Vec<Level> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::owned;
-use crate::config::{Config, Limits, LogLevel, Overrides, Problems, dotenv, env::Vars, names};
+use crate::config::{Config, LogLevel, Overrides, Problems, dotenv, env::Vars, names};
 
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
