@@ -5,6 +5,8 @@ mod client;
 mod harness;
 mod scripted;
 
+mod agents;
+mod books;
 mod bytes;
 mod faults;
 mod quotas;
