@@ -3,10 +3,13 @@
 
 mod client;
 mod harness;
+mod process;
 mod scripted;
 
 mod agents;
 mod books;
 mod bytes;
+mod egress;
 mod faults;
+mod logging;
 mod quotas;

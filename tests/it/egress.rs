@@ -1,0 +1,124 @@
+//! The way to the providers: through the operator's HTTP proxy, to a host whose authority only a file knows.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::question;
+use crate::process::{Process, Scratch};
+
+const ANSWER: &str = r#"{"id":"x","model":"up","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+
+/// An HTTP proxy that ends every tunnel in a provider of its own, and an authority's certificate as a file.
+struct Tunnel {
+    address: SocketAddr,
+    targets: Arc<Mutex<Vec<String>>>,
+    authority: std::path::PathBuf,
+    _directory: Scratch,
+    serving: JoinHandle<()>,
+}
+
+impl Tunnel {
+    async fn to(host: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+        let key = KeyPair::generate().expect("a key");
+        let leaf = CertificateParams::new(vec![host.to_owned()]).expect("parameters");
+        let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+        let directory = Scratch::new();
+        let authority = directory.0.join("authority.pem");
+        std::fs::write(&authority, issuer.pem()).expect("a file");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![leaf.der().clone()],
+                PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .expect("a certificate");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let targets: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (seen, acceptor) = (Arc::clone(&targets), TlsAcceptor::from(Arc::new(config)));
+        let serving = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(tunnel(socket, Arc::clone(&seen), acceptor.clone()));
+            }
+        });
+        Self { address, targets, authority, _directory: directory, serving }
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn tunnel(mut socket: TcpStream, targets: Arc<Mutex<Vec<String>>>, acceptor: TlsAcceptor) {
+    let Some(head) = head(&mut socket).await else { return };
+    targets.lock().push(head.lines().next().unwrap_or_default().to_owned());
+    if socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_err() {
+        return;
+    }
+    let Ok(mut socket) = acceptor.accept(socket).await else { return };
+    if head(&mut socket).await.is_some() {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
+            ANSWER.len()
+        );
+        let _ = socket.write_all(answer.as_bytes()).await;
+        let _ = socket.shutdown().await;
+    }
+}
+
+async fn head(socket: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut bytes = Vec::new();
+    while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+        if socket.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[tokio::test]
+async fn https_proxy_and_an_extra_authority_are_honoured() {
+    let tunnel = Tunnel::to("cerebras.test").await;
+    let (proxy, authority) = (format!("http://{}", tunnel.address), tunnel.authority.display().to_string());
+    let settings = [
+        ("CEREBRAS_API_KEY", "csk-x"),
+        ("CEREBRAS_BASE_URL", "https://cerebras.test/v1"),
+        ("HTTPS_PROXY", &proxy),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| {
+        settings.into_iter().chain(more.iter().copied()).collect::<Vec<_>>()
+    };
+
+    let trusting = [with(&[]), vec![("EXTRA_CA_FILE", authority.as_str())]].concat();
+    let reply = Process::start(&trusting).await.chat(&question(false)).await.good();
+    assert_eq!(reply.answer().0, "hello");
+    assert_eq!(*tunnel.targets.lock(), ["CONNECT cerebras.test:443 HTTP/1.1"]);
+
+    // Without the file the certificate is not trusted, and the error says what it was.
+    let message =
+        Process::start(&with(&[])).await.chat(&question(false)).await.error(503)["message"].to_string();
+    assert!(message.contains("certificate"), "{message}");
+
+    // NO_PROXY goes straight, where nobody has this name.
+    let asked = tunnel.targets.lock().len();
+    Process::start(&with(&[("NO_PROXY", "cerebras.test")])).await.chat(&question(false)).await.error(503);
+    assert_eq!(tunnel.targets.lock().len(), asked);
+}

@@ -1,0 +1,122 @@
+//! One line a request that says what happened and why, and never a key.
+
+use serde_json::{Value, json};
+use simulator::{Fault, Limits, Profile, Simulator, Times};
+
+use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, question};
+use crate::process::Process;
+
+async fn start(level: &str) -> (Simulator, Simulator, Process) {
+    let cerebras =
+        Profile { limits: Limits::NONE, api_key: Some(CEREBRAS_KEY.into()), ..Profile::cerebras() };
+    let cerebras = Simulator::start(cerebras).await.expect("a port");
+    let chutes = Profile { api_key: Some(CHUTES_KEY.into()), ..Profile::chutes() };
+    let chutes = Simulator::start(chutes).await.expect("a port");
+    let process = Process::start(&[
+        ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+        ("CHUTES_API_KEY", CHUTES_KEY),
+        ("CEREBRAS_BASE_URL", &cerebras.base_url()),
+        ("CHUTES_BASE_URL", &chutes.base_url()),
+        ("LOG_LEVEL", level),
+    ])
+    .await;
+    (cerebras, chutes, process)
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_with_all_that_was_decided() {
+    let (cerebras, _chutes, process) = start("info").await;
+    cerebras.inject(Fault::ServerError, Times::Once);
+    let reply = process.chat(&question(true)).await.good();
+    let line = process.line("request").await;
+    assert_eq!(line["request_id"].as_str(), reply.header("x-request-id").as_deref());
+    for (field, value) in [
+        ("model", json!("qwen-3-coder")),
+        ("provider", json!("chutes")),
+        ("upstream_model", json!("Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8")),
+        ("attempts", json!(2)),
+        ("status", json!(200)),
+        ("end", json!("whole")),
+        ("stream", json!(true)),
+    ] {
+        assert_eq!(line[field], value, "{field} in {line}");
+    }
+    for field in ["tokens_reserved", "prompt_tokens", "completion_tokens", "first_payload_ms", "total_ms"] {
+        assert!(line[field].is_u64(), "{field} in {line}");
+    }
+    let steps = line["steps"].as_str().unwrap_or_default();
+    assert!(
+        steps.starts_with("cerebras: 500 server_error: ") && steps.ends_with("; chutes: took"),
+        "{steps}"
+    );
+    let decisions: Vec<Value> =
+        process.log().into_iter().filter(|line| line["message"] == "decision").collect();
+    assert_eq!(decisions.len(), 2, "{decisions:?}");
+    assert!(
+        decisions[0]["budget"].as_str().is_some_and(|it| it.contains("of 12 requests a minute")),
+        "{decisions:?}"
+    );
+    assert!(!process.written().contains("story"), "bodies are for DEBUG only");
+}
+
+#[tokio::test]
+async fn what_is_turned_away_is_logged_with_its_reason() {
+    let (_cerebras, _chutes, process) = start("INFO").await;
+    process.chat(&json!({"model": "gpt-4"})).await.error(400);
+    let line = process.line("rejected").await;
+    assert_eq!(line["status"], 400);
+    assert!(line["reason"].as_str().is_some_and(|reason| reason.contains("messages")), "{line}");
+}
+
+#[tokio::test]
+async fn no_key_in_any_line_or_answer_at_any_level() {
+    let (cerebras, chutes, process) = start("DEBUG").await;
+    let mut body = question(false);
+    body["tools"] =
+        json!([{"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}]);
+    body["messages"][0]["content"] = json!(format!("my keys are {CEREBRAS_KEY} and sk-abcdefghijklmnop1234"));
+    process.chat(&body).await;
+    assert!(process.line("request body").await["functions"].to_string().contains("read_file"));
+    let faults = [Fault::ErrorLeaksKey, Fault::ErrorMidStreamLeaksKey, Fault::Unauthorized];
+    let mut seen = String::new();
+    for fault in faults {
+        for stream in [false, true] {
+            cerebras.inject(fault, Times::Always);
+            chutes.inject(fault, Times::Always);
+            seen.push_str(&process.chat(&question(stream)).await.describe());
+        }
+    }
+    let written = process.written();
+    assert!(
+        seen.contains("[redacted]") && written.contains("[redacted]"),
+        "the faults did leak:\n{seen}\n{written}"
+    );
+    for key in [CEREBRAS_KEY, CHUTES_KEY, "sk-abcdefghijklmnop1234"] {
+        assert!(!written.contains(key), "{key} in the log:\n{written}");
+        assert!(!seen.contains(key), "{key} in an answer:\n{seen}");
+    }
+}
+
+#[tokio::test]
+async fn the_level_filters() {
+    let (_cerebras, _chutes, process) = start("debug").await;
+    process.chat(&question(false)).await.good();
+    let (_cerebras, _chutes, quiet) = {
+        let (cerebras, chutes, _) = start("info").await;
+        let quiet = Process::start(&[
+            ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+            ("CEREBRAS_BASE_URL", &cerebras.base_url()),
+            ("LOG_LEVEL", "Info"),
+        ])
+        .await;
+        (cerebras, chutes, quiet)
+    };
+    quiet.chat(&question(false)).await.good();
+    let warning = quiet
+        .line("CHUTES_API_KEY is not set: running on Cerebras alone, with nothing to fall back to")
+        .await;
+    assert_eq!(warning["level"], "WARN");
+    quiet.line("request").await;
+    assert!(quiet.log().iter().all(|line| line["level"] != "DEBUG"));
+    assert!(process.log().iter().any(|line| line["level"] == "DEBUG"));
+}

@@ -1,0 +1,111 @@
+//! The binary as a process: environment in, log lines out.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::client::{self, Reply};
+
+/// A running `qwen-3-coder-proxy serve` on a free port, in an empty directory and environment.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    pub(crate) child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    _directory: Scratch,
+}
+
+/// An empty directory that goes with its value.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("qwen-3-coder-proxy-it-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a scratch directory");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary with nothing but these variables.
+pub(crate) fn command(directory: &Scratch, vars: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qwen-3-coder-proxy"));
+    command.env_clear().envs(vars.iter().copied()).current_dir(&directory.0).stdin(Stdio::null());
+    command
+}
+
+impl Process {
+    pub(crate) async fn start(vars: &[(&str, &str)]) -> Self {
+        let directory = Scratch::new();
+        let mut child = command(&directory, vars)
+            .env("PORT", "0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (stderr, seen) = (child.stderr.take().expect("piped"), Arc::clone(&lines));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                seen.lock().push(line);
+            }
+        });
+        let mut process =
+            Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), child, lines, _directory: directory };
+        let listening = process.line("listening").await;
+        process.address = listening["address"].as_str().and_then(|it| it.parse().ok()).expect("an address");
+        process
+    }
+
+    pub(crate) async fn chat(&self, body: &Value) -> Reply {
+        let request = client::post("/v1/chat/completions", &[], body.to_string().as_bytes());
+        client::exchange(self.address, &request).await
+    }
+
+    /// The first log line with this message; waits for it.
+    pub(crate) async fn line(&self, message: &str) -> Value {
+        let found = async {
+            loop {
+                let line = self.log().into_iter().find(|line| line["message"] == message);
+                match line {
+                    Some(line) => return line,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let found = tokio::time::timeout(client::HANG, found).await;
+        found.unwrap_or_else(|_| panic!("no {message:?} in {:#?}", self.lines.lock()))
+    }
+
+    /// All log lines so far; each must be JSON.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        self.lines.lock().iter().map(parse).collect()
+    }
+
+    /// Everything it wrote.
+    pub(crate) fn written(&self) -> String {
+        self.lines.lock().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
