@@ -9,7 +9,6 @@
 //! - [`api`]: the endpoints; each turns HTTP into a request and an answer into HTTP.
 //! - [`auth`]: who may ask.
 //! - [`proxy`]: [`forward`](proxy::forward), the one loop over providers.
-//! - [`turn`](self): the state of one request in that loop: who is next, what was decided (private).
 //! - [`target`], [`account`]: account × model; its books, breaker and reservations.
 //! - [`upstream`]: connections to the providers.
 //! - [`failure`], [`refusal`]: what went wrong in one attempt; what the client sees when nothing is left.
@@ -33,5 +32,4 @@ pub mod relay;
 pub mod report;
 pub mod server;
 pub mod target;
-mod turn;
 pub mod upstream;

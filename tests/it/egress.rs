@@ -43,10 +43,7 @@ impl Tunnel {
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(
-                vec![leaf.der().clone()],
-                PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
+            .with_single_cert(vec![leaf.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
             .expect("a certificate");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -68,8 +65,8 @@ impl Drop for Tunnel {
 }
 
 async fn tunnel(mut socket: TcpStream, targets: Arc<Mutex<Vec<String>>>, acceptor: TlsAcceptor) {
-    let Some(head) = head(&mut socket).await else { return };
-    targets.lock().push(head.lines().next().unwrap_or_default().to_owned());
+    let Some(connect) = head(&mut socket).await else { return };
+    targets.lock().push(connect.lines().next().unwrap_or_default().to_owned());
     if socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_err() {
         return;
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use wire::ChatRequest;
 
+use super::Proxy;
 use crate::account::{Estimate, Reservation, Skip};
 use crate::failure::{Failure, Kind, Next};
-use crate::proxy::Proxy;
 use crate::refusal::{self, Refusal};
 use crate::report::{End, Report, Step, Verdict};
 use crate::target::Target;
@@ -24,7 +24,7 @@ const LAST_GRACE: u32 = 4;
 
 /// One request on its way.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(super) struct Turn<'a> {
     proxy: &'a Proxy,
     estimate: Estimate,
     report: Report,
@@ -34,13 +34,13 @@ pub(crate) struct Turn<'a> {
 }
 
 /// What follows from a failure.
-pub(crate) enum Decision {
+pub(super) enum Decision {
     GoOn,
     Refuse(Refusal),
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(proxy: &'a Proxy, request: &ChatRequest, report: Report) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, request: &ChatRequest, report: Report) -> Self {
         proxy.retries.lock().deposit();
         let queue = proxy.targets.iter().cloned().collect();
         Self { proxy, estimate: proxy.estimate(request), report, queue, pauses: 0 }
@@ -48,7 +48,7 @@ impl<'a> Turn<'a> {
 
     /// Who is next. Where everybody has been asked, and somebody is likely to answer in a moment, that moment
     /// passes first.
-    pub(crate) async fn next_target(&mut self) -> Option<Arc<Target>> {
+    pub(super) async fn next_target(&mut self) -> Option<Arc<Target>> {
         if self.queue.is_empty() {
             let (again, pause) = self.next_round()?;
             tokio::time::sleep(pause).await;
@@ -93,7 +93,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Sets aside what the request costs at a target, or notes why it is passed over.
-    pub(crate) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
+    pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
         match target.account.reserve(self.estimate) {
             Ok(reservation) => {
                 self.report.reserved = reservation.reserved();
@@ -107,7 +107,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Until when a target must have begun to answer.
-    pub(crate) fn deadline(&self, target: &Target) -> Duration {
+    pub(super) fn deadline(&self, target: &Target) -> Duration {
         if self.is_last(target) {
             self.proxy.timeouts.request * LAST_GRACE
         } else {
@@ -124,7 +124,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The target answers: the story goes on with its answer.
-    pub(crate) fn took(mut self, target: &Target, model: &str) -> Report {
+    pub(super) fn took(mut self, target: &Target, model: &str) -> Report {
         self.note(target, model.to_owned(), Verdict::Took);
         self.report.payload();
         self.report.status = 200;
@@ -132,7 +132,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The target failed: the books and the breaker hear of it, and what follows is decided.
-    pub(crate) fn failed(
+    pub(super) fn failed(
         &mut self,
         target: &Arc<Target>,
         model: &str,
@@ -175,7 +175,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Nothing is left.
-    pub(crate) fn refuse(&mut self) -> Refusal {
+    pub(super) fn refuse(&mut self) -> Refusal {
         let now = self.proxy.clock.now();
         let refusal = refusal::refusal(&self.report.latest(), &self.proxy.targets, self.estimate, now);
         self.refused(refusal)

@@ -1,0 +1,146 @@
+//! One target asked: sends, waits, classifies, up to the commit point.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use wire::completion::{Completion, NoCompletion};
+use wire::{ChatRequest, ChatStream};
+
+use super::{Answer, AnswerBody, Proxy};
+use crate::account::Reservation;
+use crate::failure::{Failure, Kind};
+use crate::relay::{Relay, Source};
+use crate::report::{End, Report};
+use crate::target::Target;
+
+/// The largest plain answer, in bytes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// The largest error body that is read, in bytes.
+const MAX_ERROR: usize = 64 * 1024;
+/// Response headers of providers that clients may see.
+const PASSED_HEADERS: [HeaderName; 3] = [
+    http::header::CONTENT_TYPE,
+    HeaderName::from_static("inference-id"),
+    HeaderName::from_static("x-chutes-invocationid"),
+];
+
+/// An attempt that reached its commit point.
+pub(super) struct Taken<'a> {
+    proxy: &'a Proxy,
+    headers: HeaderMap,
+    body: TakenBody,
+}
+
+enum TakenBody {
+    Plain(Completion),
+    Stream(Box<Source>),
+}
+
+/// Asks one target; the failure of one that is cut off by the deadline is a timeout.
+pub(super) async fn attempt<'a>(
+    proxy: &'a Proxy,
+    request: &ChatRequest,
+    target: &Target,
+    model: &str,
+    reservation: &mut Reservation,
+    deadline: Duration,
+) -> Result<Taken<'a>, Failure> {
+    let ask = async {
+        let shaped = request.shape(model);
+        let response = proxy.upstream.send(target, shaped, request.stream, reservation.sent()).await?;
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::OK {
+            let body = Limited::new(body, MAX_ERROR).collect().await.map(http_body_util::Collected::to_bytes);
+            return Err(Failure::from_answer(head.status, &head.headers, &body.unwrap_or_default()));
+        }
+        reservation.admitted();
+        let body = if request.stream {
+            TakenBody::Stream(Box::new(committed(proxy, request, &head.headers, body).await?))
+        } else {
+            TakenBody::Plain(whole(body, request).await?)
+        };
+        Ok(Taken { proxy, headers: passed_headers(&head.headers), body })
+    };
+    tokio::time::timeout(deadline, ask).await.unwrap_or_else(|_| Err(too_late(deadline)))
+}
+
+/// A stream read up to its first payload.
+async fn committed(
+    proxy: &Proxy,
+    request: &ChatRequest,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Source, Failure> {
+    let kind =
+        headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("text/event-stream") {
+        // What it is instead says more than that it is no stream.
+        let failure = whole(body, request).await.err();
+        return Err(
+            failure.unwrap_or_else(|| Failure::new(Kind::NoCompletion, "sent a plain answer for a stream"))
+        );
+    }
+    let stream = ChatStream::new(&request.model, request.wants_usage);
+    let mut source = Source::new(body, stream, proxy.redactor.clone());
+    source.commit().await?;
+    Ok(source)
+}
+
+/// A plain answer, whole and checked.
+async fn whole(body: Incoming, request: &ChatRequest) -> Result<Completion, Failure> {
+    let body = Limited::new(body, MAX_ANSWER)
+        .collect()
+        .await
+        .map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
+    Completion::parse(&body.to_bytes(), &request.model).map_err(|error| match error {
+        NoCompletion::Error(error) => Failure { error, ..Failure::new(Kind::ErrorInAnswer, "") },
+        NoCompletion::Other(what) => Failure::new(Kind::NoCompletion, format!("answered 200 with {what}")),
+    })
+}
+
+impl Taken<'_> {
+    /// Settles a plain answer; a stream is settled by its relay.
+    pub(super) fn into_answer(
+        self,
+        mut report: Report,
+        mut reservation: Reservation,
+        target: Arc<Target>,
+        model: String,
+    ) -> Answer {
+        let attempts = report.attempts();
+        let body = match self.body {
+            TakenBody::Plain(completion) => {
+                reservation.works();
+                reservation.counted(completion.counted);
+                reservation.settle(completion.usage);
+                report.usage = completion.usage;
+                report.counted = completion.counted;
+                report.end = End::Whole;
+                AnswerBody::Plain(completion.body)
+            }
+            TakenBody::Stream(source) => {
+                reservation.probed();
+                let Proxy { timeouts, clock, .. } = self.proxy;
+                AnswerBody::Stream(Box::new(Relay::new(
+                    *source,
+                    timeouts.stream_idle,
+                    reservation,
+                    report,
+                    *clock,
+                )))
+            }
+        };
+        Answer { target, model, attempts, headers: self.headers, body }
+    }
+}
+
+fn too_late(deadline: Duration) -> Failure {
+    Failure::new(Kind::Timeout, format!("sent nothing of an answer within {} s", deadline.as_secs_f64()))
+}
+
+fn passed_headers(headers: &HeaderMap) -> HeaderMap {
+    PASSED_HEADERS.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+}
