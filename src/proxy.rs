@@ -39,7 +39,7 @@ pub struct Proxy {
     /// The process's time.
     pub clock: Clock,
     /// Takes keys out of text.
-    pub redactor: Redactor,
+    pub redactor: Arc<Redactor>,
     /// Pays for tries beyond the first round.
     pub retries: Mutex<RetryBudget>,
     upstream: Upstream,
@@ -103,7 +103,7 @@ impl Proxy {
     /// Certificates or keys that can't be used.
     pub fn new(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let keys = config.providers.iter().map(|provider| &provider.key).chain(&config.server.client_keys);
-        let redactor = Redactor::new(keys.map(ExposeSecret::expose_secret));
+        let redactor = Arc::new(Redactor::new(keys.map(ExposeSecret::expose_secret)));
         Ok(Self {
             model: config.model.clone(),
             targets: Target::all(config, clock)?,

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Source {
     body: Incoming,
     decoder: Decoder,
     stream: ChatStream,
-    redactor: Redactor,
+    redactor: Arc<Redactor>,
     /// What the client may see next.
     ready: VecDeque<Bytes>,
     /// How the stream ended, once it has.
@@ -57,7 +58,7 @@ enum SourceEnd {
 impl Source {
     /// The events of a response's body, for a client that sees what `stream` makes of them.
     #[must_use]
-    pub fn new(body: Incoming, stream: ChatStream, redactor: Redactor) -> Self {
+    pub fn new(body: Incoming, stream: ChatStream, redactor: Arc<Redactor>) -> Self {
         Self { body, decoder: Decoder::default(), stream, redactor, ready: VecDeque::new(), end: None }
     }
 

@@ -93,17 +93,13 @@ impl Report {
     }
 
     /// Notes what became of a target, and logs it as a decision.
-    pub fn step(&mut self, step: Step, levels: &[Level]) {
-        let verdict = step.verdict.describe(self.clock.now());
-        let budget = describe_levels(levels);
-        tracing::info!(
-            request_id = self.id,
-            provider = step.provider.as_str(),
-            upstream_model = step.model,
-            verdict,
-            budget,
-            "decision"
-        );
+    pub fn step(&mut self, step: Step, levels: impl FnOnce() -> Vec<Level>) {
+        if tracing::enabled!(tracing::Level::INFO) {
+            let verdict = step.verdict.describe(self.clock.now());
+            let budget = describe_levels(&levels());
+            let (provider, upstream_model) = (step.provider.as_str(), &step.model);
+            tracing::info!(request_id = self.id, provider, upstream_model, verdict, budget, "decision");
+        }
         self.steps.push(step);
     }
 
@@ -183,6 +179,10 @@ fn describe_levels(levels: &[Level]) -> String {
 
 impl Drop for Report {
     fn drop(&mut self) {
+        let well = self.end == End::Whole || self.end == End::ClientLeft || self.status < 429;
+        if well && !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
         let took = self.steps.iter().rev().find(|step| matches!(step.verdict, Verdict::Took));
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (end, why) = match &self.end {
@@ -214,7 +214,7 @@ impl Drop for Report {
                 )
             };
         }
-        if self.end == End::Whole || self.end == End::ClientLeft || self.status < 429 {
+        if well {
             line!(info);
         } else {
             line!(warn);

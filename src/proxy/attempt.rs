@@ -84,7 +84,7 @@ async fn committed(
         );
     }
     let stream = ChatStream::new(&request.model, request.wants_usage);
-    let mut source = Source::new(body, stream, proxy.redactor.clone());
+    let mut source = Source::new(body, stream, Arc::clone(&proxy.redactor));
     source.commit().await?;
     Ok(source)
 }

@@ -188,7 +188,6 @@ impl<'a> Turn<'a> {
     }
 
     fn note(&mut self, target: &Target, model: String, verdict: Verdict) {
-        let levels = target.account.levels();
-        self.report.step(Step { provider: target.name(), model, verdict }, &levels);
+        self.report.step(Step { provider: target.name(), model, verdict }, || target.account.levels());
     }
 }

@@ -5,12 +5,8 @@
 //! token for three bytes. One pass over the bytes that sorts them this way is far closer than any fixed
 //! number of bytes a token: a page of digits has five times the tokens of a page of prose.
 
-/// Letters of a word beyond which another token begins, on average.
-const LETTERS: u64 = 7;
-/// Characters of punctuation that share a token, in halves.
-const PUNCTUATION: u64 = 2;
-/// Bytes of other scripts that share a token.
-const OTHER: u64 = 3;
+/// Thousandths of a token, so that one byte can weigh a part of one.
+const TOKEN: u32 = 1_000;
 
 /// What a chat template writes to explain tools, whatever the tools. Measured on recorded Qwen3-Coder exchanges:
 /// 168 and 192 tokens more than the tools' own JSON.
@@ -27,23 +23,14 @@ pub fn estimate_chat(messages: &[u8], tools: &[u8]) -> u64 {
 /// quotes then count like the markup that a chat template puts in their place.
 #[must_use]
 pub fn estimate(text: &[u8]) -> u64 {
-    let (mut tokens, mut punctuation, mut other) = (0, 0, 0);
-    let mut rest = text;
-    while let [first, ..] = rest {
-        let kind = kind(*first);
-        let length = rest.iter().take_while(|byte| self::kind(**byte) == kind).count();
-        rest = &rest[length..];
-        let length = length as u64;
-        match kind {
-            Kind::Letter => tokens += 1 + (length - 1) / LETTERS,
-            Kind::Digit => tokens += length,
-            // One space belongs to the word behind it; more are an indentation.
-            Kind::Space => tokens += u64::from(length > 1),
-            Kind::Punctuation => punctuation += length,
-            Kind::Other => other += length,
-        }
+    let mut before = Kind::Punctuation;
+    let mut weight = 0;
+    for byte in text {
+        let kind = KINDS[usize::from(*byte)];
+        weight += u64::from(WEIGHTS[before as usize][kind as usize]);
+        before = kind;
     }
-    tokens + punctuation.div_ceil(PUNCTUATION) + other.div_ceil(OTHER)
+    weight.div_ceil(u64::from(TOKEN))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,15 +42,35 @@ enum Kind {
     Other,
 }
 
-fn kind(byte: u8) -> Kind {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' => Kind::Letter,
-        b'0'..=b'9' => Kind::Digit,
-        b' ' | b'\t' | b'\n' | b'\r' => Kind::Space,
-        0x80.. => Kind::Other,
-        _ => Kind::Punctuation,
+/// What a byte weighs, by the kind before it and its own.
+const WEIGHTS: [[u32; 5]; 5] = {
+    // A word begins a token, and so does every twelfth of its further letters; a digit is one; two characters of punctuation
+    // share one, and three bytes of other scripts. One space belongs to the word behind it, a long indentation is
+    // a token or two.
+    const AFRESH: [u32; 5] = [TOKEN, TOKEN, 0, TOKEN / 2, TOKEN / 3];
+    let mut weights = [AFRESH; 5];
+    weights[Kind::Letter as usize][Kind::Letter as usize] = TOKEN / 12;
+    weights[Kind::Space as usize][Kind::Space as usize] = TOKEN / 8;
+    weights
+};
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Punctuation; 256];
+    let mut byte = 0u8;
+    loop {
+        kinds[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => Kind::Letter,
+            b'0'..=b'9' => Kind::Digit,
+            b' ' | b'\t' | b'\n' | b'\r' => Kind::Space,
+            0x80.. => Kind::Other,
+            _ => Kind::Punctuation,
+        };
+        if byte == u8::MAX {
+            break kinds;
+        }
+        byte += 1;
     }
-}
+};
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +79,7 @@ mod tests {
     #[test]
     fn words_digits_and_other_scripts_weigh_differently() {
         assert_eq!(estimate(b""), 0);
-        assert_eq!(estimate(b"the quick brown fox"), 4);
+        assert_eq!(estimate(b"the quick brown fox"), 5);
         assert_eq!(estimate(b"2026"), 4);
         assert_eq!(estimate("天気".as_bytes()), 2);
         assert!(estimate(&b"7".repeat(1_000)) > 3 * estimate(&b"word ".repeat(200)));
