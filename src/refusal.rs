@@ -1,5 +1,6 @@
 //! What the client sees when nothing is left: one clear error that says when to come back, and why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quota::Moment;
@@ -21,6 +22,9 @@ pub struct Refusal {
     pub retry_after: Option<u64>,
 }
 
+/// How long a provider in trouble is given at the least.
+const TROUBLE: Duration = Duration::from_secs(5);
+
 /// What the last verdict about a target means for the client, the most hopeful first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outlook {
@@ -36,20 +40,15 @@ enum Outlook {
 
 /// Sums up what became of each target; `latest` is in the order of `targets`.
 #[must_use]
-pub fn refusal(
-    latest: &[&Step],
-    targets: &[std::sync::Arc<Target>],
-    estimate: Estimate,
-    now: Moment,
-) -> Refusal {
+pub fn refusal(latest: &[&Step], targets: &[Arc<Target>], estimate: Estimate, now: Moment) -> Refusal {
     let Some((outlook, decisive)) =
         latest.iter().map(|step| (outlook(&step.verdict), *step)).min_by_key(|(outlook, _)| *outlook)
     else {
         return refuse(503, "server_error", "no_provider", "No provider is configured.".to_owned(), None);
     };
     let story = story(latest, now);
-    let soonest = targets.iter().filter_map(|target| target.account.available_at(estimate)).min();
-    let retry_after = Some(whole_seconds(soonest.map_or(Duration::from_mins(1), |moment| moment - now)));
+    let wait = latest.iter().filter_map(|step| usable_in(step, targets, estimate, now)).min();
+    let retry_after = Some(whole_seconds(wait.unwrap_or(Duration::from_mins(1))));
     match outlook {
         Outlook::Quota => {
             let message = format!("No provider can take this request now. {story}");
@@ -133,8 +132,21 @@ fn story(latest: &[&Step], now: Moment) -> String {
     latest.iter().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
+/// When this target will most likely take the request; `None`: never.
+fn usable_in(step: &Step, targets: &[Arc<Target>], estimate: Estimate, now: Moment) -> Option<Duration> {
+    let account = &targets.iter().find(|target| target.name() == step.provider)?.account;
+    let wait = account.available_at(estimate)? - now;
+    Some(match &step.verdict {
+        // The books know when a quota refills.
+        Verdict::Skipped(_) => wait,
+        Verdict::Failed(failure) if matches!(failure.kind, Kind::RateLimited(..)) => wait,
+        // Nobody knows when trouble ends, and many clients come back only twice: better a little late.
+        Verdict::Failed(_) | Verdict::Took => wait.max(TROUBLE),
+    })
+}
+
 /// The variables to look at.
-fn configuration(latest: &[&Step], targets: &[std::sync::Arc<Target>]) -> String {
+fn configuration(latest: &[&Step], targets: &[Arc<Target>]) -> String {
     let variable = |step: &&Step| {
         let provider = &targets.iter().find(|target| target.name() == step.provider)?.provider;
         let kind = match &step.verdict {
