@@ -176,6 +176,8 @@ pub struct Relay {
     /// Something came since the deadline was set.
     flowing: bool,
     reservation: Option<Reservation>,
+    /// The connection is to be broken next.
+    broken: Option<Broken>,
     report: Report,
 }
 
@@ -195,7 +197,8 @@ impl Relay {
         clock: Clock,
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(idle));
-        Self { source, clock, idle, deadline, flowing: false, reservation: Some(reservation), report }
+        let reservation = Some(reservation);
+        Self { source, clock, idle, deadline, flowing: false, reservation, broken: None, report }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -210,8 +213,12 @@ impl Relay {
                 }
                 Some(SourceEnd::Error(why) | SourceEnd::Cut(why)) => {
                     self.settle(End::Broken(why.clone()));
-                    return Poll::Ready(Some(Err(Broken(why))));
+                    self.broken = Some(Broken(why));
+                    // The server writes out what it has when nothing is ready, and throws it away with an error.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
+                None if self.broken.is_some() => return Poll::Ready(self.broken.take().map(Err)),
                 None if self.reservation.is_none() => return Poll::Ready(None),
                 None => {}
             }

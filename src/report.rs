@@ -179,7 +179,11 @@ fn describe_levels(levels: &[Level]) -> String {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let well = self.end == End::Whole || self.end == End::ClientLeft || self.status < 429;
+        let well = match self.end {
+            End::Whole | End::ClientLeft => true,
+            End::Refused => self.status < 429,
+            End::Broken(_) => false,
+        };
         if well && !tracing::enabled!(tracing::Level::INFO) {
             return;
         }

@@ -73,6 +73,8 @@ async fn a_cut_stream_is_broken_even_if_the_provider_ended_it_cleanly() {
         let reply = house.ask(true).await;
         assert_eq!((reply.status, reply.whole), (200, false), "{fault}: {}", reply.describe());
         assert!(!reply.text().contains("[DONE]") && !reply.answer().1, "{fault}");
+        let in_band = matches!(fault, Fault::BareJsonFailure | Fault::ErrorMidStream);
+        assert_eq!(reply.text().contains("\"error\":"), in_band, "{fault}: {}", reply.describe());
         assert_eq!(
             house.chutes.stats().received,
             0,
@@ -258,4 +260,47 @@ async fn a_request_larger_than_the_limit_goes_to_chutes_or_asks_for_compaction()
     assert_eq!(house.send(&body).await.good().provider(), "chutes");
     house.chutes.inject(Fault::ContextTooLong, Times::Always);
     assert_eq!(house.send(&body).await.error(400)["code"], "context_length_exceeded");
+}
+
+#[tokio::test]
+async fn of_two_different_troubles_the_more_hopeful_one_decides() {
+    // A quota refills by itself, so it is a 429 although the other provider is down.
+    let house = House::new(&[("CEREBRAS_REQUESTS_PER_MINUTE", "1")]).await;
+    house.ask(false).await.good();
+    house.chutes.inject(Fault::ServerError, Times::Always);
+    let message = house.ask(false).await.error(429)["message"].to_string();
+    assert!(
+        message.contains("1 requests a minute used up") && message.contains("500 server_error"),
+        "{message}"
+    );
+
+    // Later the other one may take what is too long for this one, so it is no 400.
+    let house = House::new(&[]).await;
+    house.cerebras.inject(Fault::ContextTooLong, Times::Always);
+    house.chutes.inject(Fault::Unavailable, Times::Always);
+    let message = house.ask(true).await.error(503)["message"].to_string();
+    assert!(message.contains("reduce the length") && message.contains("503 server_error"), "{message}");
+
+    // A key to correct does not hide that the request must be shortened, nor that a provider is down.
+    let house = House::new(&[]).await;
+    house.cerebras.inject(Fault::Unauthorized, Times::Always);
+    house.chutes.inject(Fault::ContextTooLong, Times::Once);
+    assert_eq!(house.ask(false).await.error(400)["code"], "context_length_exceeded");
+    house.chutes.inject(Fault::Refuse, Times::Always);
+    house.ask(false).await.error(503);
+}
+
+#[tokio::test]
+async fn alone_a_short_wait_for_the_budget_beats_an_error() {
+    let house = House::new(&[]).await;
+    let vars = [
+        ("CEREBRAS_API_KEY", crate::harness::CEREBRAS_KEY),
+        ("CEREBRAS_BASE_URL", &house.cerebras.base_url()),
+        ("CEREBRAS_REQUESTS_PER_MINUTE", "1"),
+        ("RATE_WINDOW_MS", "1000"),
+    ];
+    let proxy = crate::harness::Running::start(&vars).await;
+    for _ in 0..3 {
+        proxy.chat(question(true).to_string().as_bytes()).await.good();
+    }
 }

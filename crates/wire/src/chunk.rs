@@ -48,7 +48,7 @@ struct Choice<'a> {
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<&'a str>,
+    finish_reason: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -99,8 +99,8 @@ impl Chunk {
             // One chunk a token is usual; where several share a chunk, four bytes make one.
             self.tokens += (bytes / 4).max(1);
         }
-        match choice.finish_reason {
-            Some("error") => {
+        match choice.finish_reason.map(RawValue::get) {
+            Some("\"error\"") => {
                 self.error = Some(ProviderError::new("The provider ended the answer with an error."));
             }
             Some(_) => self.finished |= bit,
