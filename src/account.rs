@@ -83,19 +83,24 @@ impl Account {
         }
     }
 
-    /// Sets aside what the request will cost, on all limits at once.
+    /// Sets aside what the request will cost, on all limits at once. `alone`: nobody else would be asked, so that
+    /// waiting for a probe of a provider that was in trouble would gain nothing.
     ///
     /// # Errors
     ///
     /// [`Skip`] says why not; nothing is set aside then.
-    pub fn reserve(self: &Arc<Self>, estimate: Estimate) -> Result<Reservation, Skip> {
+    pub fn reserve(self: &Arc<Self>, estimate: Estimate, alone: bool) -> Result<Reservation, Skip> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let cost = state.cost(estimate);
         state.books.check(cost, now).map_err(Skip::Short)?;
         let tripped_by = state.tripped_by;
         let skip = |until: Option<Moment>| until.map_or(Skip::Probing, |until| Skip::Open(until, tripped_by));
-        let pass = state.breaker.admit(now).map_err(skip)?;
+        let quota = matches!(tripped_by, Some(Kind::RateLimited(..)));
+        let pass = match state.breaker.admit(now) {
+            Err(None) if alone && !quota => Pass::Closed,
+            admitted => admitted.map_err(skip)?,
+        };
         match state.books.reserve(cost, now) {
             Ok(grant) => Ok(Reservation {
                 account: Arc::clone(self),
@@ -147,7 +152,10 @@ impl State {
     fn cost(&self, estimate: Estimate) -> Cost {
         let prompt = self.calibration.range(estimate.prompt);
         let answer = estimate.max_tokens.unwrap_or(COMPLETION_RESERVE).min(COMPLETION_RESERVE);
-        Cost { at_least: prompt.low, at_most: prompt.high + answer }
+        let at_most = prompt.high.saturating_add(answer);
+        // A full bucket is enough for what fits by the best guess; only the caution around it does not.
+        let largest = self.books.largest().unwrap_or(u64::MAX).max(prompt.mean.saturating_add(answer));
+        Cost { at_least: prompt.low, at_most: at_most.min(largest) }
     }
 }
 
@@ -201,10 +209,15 @@ impl Reservation {
 
     /// The answer is over; `usage` is what the provider reported, if it did.
     pub fn settle(mut self, usage: Option<Usage>) {
-        let spent = usage.map_or_else(|| self.counted_total(), |usage| usage.total());
-        if let Some(usage) = usage {
-            self.account.state.lock().calibration.observe(self.estimate.prompt, usage.prompt_tokens);
-        }
+        let counted = self.counted_total();
+        let spent = match usage.filter(|usage| usage.prompt_tokens > 0) {
+            None => counted,
+            Some(usage) => {
+                self.account.state.lock().calibration.observe(self.estimate.prompt, usage.prompt_tokens);
+                // A report beyond all reason would lock the account for ages.
+                usage.total().min(self.cost.at_most.max(counted).saturating_mul(4))
+            }
+        };
         self.close(spent);
     }
 
@@ -232,7 +245,9 @@ impl Reservation {
             self.undecided();
             return true;
         }
-        state.books.refute(dimension, window, self.cost, now);
+        if let Some(window) = window {
+            state.books.refute(dimension, window, self.cost, now);
+        }
         let refilled = state.books.check(self.cost, now).err().and_then(|shortfall| shortfall.available_at);
         let base = refilled.map_or(Duration::ZERO, |moment| moment - now).max(Duration::from_secs(1));
         drop(state);
@@ -264,8 +279,9 @@ impl Reservation {
         if let Some(pass) = self.pass.take() {
             let now = self.account.clock.now();
             let mut state = self.account.state.lock();
-            state.tripped_by = Some(kind);
-            state.breaker.failed(pass, trip, now);
+            if state.breaker.failed(pass, trip, now) {
+                state.tripped_by = Some(kind);
+            }
         }
     }
 
@@ -275,8 +291,10 @@ impl Reservation {
         }
     }
 
+    /// The prompt and what was counted of the answer, with a margin, but no more than was set aside.
     fn counted_total(&self) -> u64 {
-        self.account.state.lock().calibration.range(self.estimate.prompt).high + self.counted + CUT_MARGIN
+        let prompt = self.account.state.lock().calibration.range(self.estimate.prompt).high;
+        (prompt + self.counted + CUT_MARGIN).min(self.cost.at_most)
     }
 
     fn close(&mut self, spent: u64) {
@@ -290,7 +308,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.sent.load(Ordering::Relaxed) {
-            let spent = self.counted_total().min(self.cost.at_most);
+            let spent = self.counted_total();
             self.close(spent);
         } else {
             self.release();

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::config::Server;
+use crate::clock::Clock;
+use crate::config::{Config, Server};
 use crate::proxy::Proxy;
 
 mod body;
@@ -29,6 +30,17 @@ pub struct App {
     pub proxy: Proxy,
     /// What holds for clients.
     pub server: Server,
+}
+
+impl App {
+    /// What a configuration makes of it.
+    ///
+    /// # Errors
+    ///
+    /// Certificates or keys that can't be used.
+    pub fn new(config: &Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        Ok(Arc::new(Self { proxy: Proxy::new(config, clock)?, server: config.server.clone() }))
+    }
 }
 
 /// All endpoints, each with and without `/v1`.
@@ -53,6 +65,6 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&app), guard::origin))
         .layer(guard::cors(&app.server.cors))
         .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn(guard::request_id))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::request_id))
         .with_state(app)
 }

@@ -3,15 +3,12 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
-use crate::proxy::Proxy;
 use crate::{demo, log, server};
 
 mod simulate;
@@ -88,62 +85,18 @@ async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let _log = log::start(config.log_level)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let address = SocketAddr::new(config.server.host, config.server.port);
-    let listener = listen(address).await?;
-    let app = app(&config, Clock::start())?;
+    let listener = server::bind(address).await?;
+    let app = App::new(&config, Clock::start())?;
     for target in &app.proxy.targets {
         let (provider, model, endpoint) =
             (target.name().as_str(), target.model(), target.provider.endpoint.to_string());
         tracing::info!(provider, model, endpoint, "provider");
     }
     tracing::info!(address = %listener.local_addr()?, model = config.model, "listening");
-    let cut = server::serve(listener, api::router(app), config.timeouts, stopped()).await;
+    let cut = server::serve(listener, api::router(app), config.timeouts, server::stopped()).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "cut at the end of DRAIN_TIMEOUT");
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// The endpoints' state for a configuration.
-pub(crate) fn app(config: &Config, clock: Clock) -> anyhow::Result<Arc<App>> {
-    Ok(Arc::new(App { proxy: Proxy::new(config, clock)?, server: config.server.clone() }))
-}
-
-/// Listens, or says in one line why not.
-pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
-    server::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!(
-                "Port {} on {} is in use; set PORT, or pass --port.",
-                address.port(),
-                address.ip()
-            )
-        }
-        _ => anyhow::anyhow!("Can't listen on {address}: {error}."),
-    })
-}
-
-/// Ready at SIGTERM or Ctrl-C. A second one ends the process at once.
-pub(crate) async fn stopped() {
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let mut once = async || match &mut terminate {
-        Some(terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
-        None => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    };
-    once().await;
-    tracing::info!("stopping: streams may finish; a second signal ends them");
-    tokio::spawn(async {
-        let mut terminate = signal(SignalKind::terminate()).ok();
-        match &mut terminate {
-            Some(terminate) => {
-                tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
-            }
-            None => {
-                let _ = tokio::signal::ctrl_c().await;
-            }
-        }
-        std::process::exit(130);
-    });
 }

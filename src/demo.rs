@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::api::{self, App};
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
-use crate::{cli, log, server};
+use crate::{log, server};
 
 mod agent;
 
@@ -43,11 +43,11 @@ pub async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     let (cerebras, chutes) = providers().await.context("the simulated providers could not start")?;
     let config = config(&cerebras, &chutes)?;
     let _log = log::start(config.log_level)?;
-    let app = cli::app(&config, Clock::start())?;
+    let app = App::new(&config, Clock::start())?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = match cli::listen(SocketAddr::new(any.ip(), args.port)).await {
+    let listener = match server::bind(SocketAddr::new(any.ip(), args.port)).await {
         Ok(listener) => listener,
-        Err(_) => cli::listen(any).await?,
+        Err(_) => server::bind(any).await?,
     };
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
@@ -151,5 +151,5 @@ async fn stay(address: SocketAddr, cerebras: &Simulator) {
     println!(
         "Ctrl-C ends it. With keys of your own: set CEREBRAS_API_KEY and CHUTES_API_KEY, run qwen-3-coder-proxy."
     );
-    cli::stopped().await;
+    server::stopped().await;
 }

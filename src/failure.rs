@@ -23,7 +23,8 @@ pub struct Failure {
 /// In what way an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Our quota there is used up; of what and by which window, where the provider says it.
+    /// Our quota there is used up: of what, where the provider says it, and by which window. `None`: one that the
+    /// books do not keep, such as a second or an hour.
     RateLimited(Option<Dimension>, Option<Window>),
     /// The provider has no capacity for anybody; not our quota.
     Busy,
@@ -96,7 +97,7 @@ impl Kind {
                 trip(3, 1, 30)
             }
             Self::Connection => trip(2, 1, 30),
-            Self::Timeout => trip(1, 5, 60),
+            Self::Timeout => trip(if alone { 3 } else { 1 }, 5, 60),
             Self::PaymentRequired | Self::Unauthorized | Self::NotFound | Self::ModelGone => trip(1, 30, 300),
             Self::RateLimited(..) | Self::ContextTooLong | Self::Rejected | Self::BadRequest => None,
         }
@@ -162,6 +163,23 @@ impl Failure {
             retry_after: retry_after(headers),
         }
     }
+
+    /// A failure from an error inside a 200. Only what it says of the request or the quota is believed beyond that.
+    #[must_use]
+    pub fn in_answer(error: ProviderError) -> Self {
+        let status = match error.code.as_deref().unwrap_or_default() {
+            "context_length_exceeded" => StatusCode::BAD_REQUEST,
+            "queue_exceeded" | "request_quota_exceeded" | "token_quota_exceeded" => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            code => code.parse().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        let kind = match classify(status, Some(&error)) {
+            kind @ (Kind::ContextTooLong | Kind::RateLimited(..) | Kind::Busy) => kind,
+            _ => Kind::ErrorInAnswer,
+        };
+        Self { error, ..Self::new(kind, "") }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -188,19 +206,24 @@ fn classify(status: StatusCode, error: Option<&ProviderError>) -> Kind {
         429 => quota_scope(code, &message),
         402 => Kind::PaymentRequired,
         401 | 403 => Kind::Unauthorized,
-        404 if code.starts_with("model_") || says(&["model", "chute found", "cord found"]) => Kind::ModelGone,
+        400 | 404 | 410 | 422 if matches!(code, "model_archived" | "model_not_found") => Kind::ModelGone,
+        404 if says(&["model", "chute found", "cord found"]) => Kind::ModelGone,
         300..400 | 404 | 405 | 410 => Kind::NotFound,
         413 => Kind::ContextTooLong,
-        400 | 422 if code == "context_length_exceeded" || says(&["context length", "reduce the length"]) => {
-            Kind::ContextTooLong
-        }
-        400 | 422 if code == "wrong_api_format" || says(&["mixed values for 'strict'"]) => Kind::Rejected,
-        408 | 500.. => Kind::ServerError,
+        400 | 422 if code == "context_length_exceeded" || says(TOO_LONG) => Kind::ContextTooLong,
+        400 | 422 if code == "wrong_api_format" || says(OWN_ACCORD) => Kind::Rejected,
+        200..300 => Kind::NoCompletion,
+        408 | 409 | 421 | 424 | 425 | 499.. => Kind::ServerError,
         _ => Kind::BadRequest,
     }
 }
 
-/// Which quota a 429 speaks of.
+/// How engines say that a conversation is too long, in lower case.
+const TOO_LONG: &[&str] = &["context length", "reduce the length", "maximum context", "prompt is too long"];
+/// What Cerebras refuses without a code of its own, in lower case.
+const OWN_ACCORD: &[&str] = &["mixed values for 'strict'", "structured output state machine"];
+
+/// Which quota a 429 speaks of. One that names no window means the shortest: a longer one is always named.
 fn quota_scope(code: &str, message: &str) -> Kind {
     let dimension = match code {
         "request_quota_exceeded" => Some(Dimension::Requests),
@@ -210,9 +233,9 @@ fn quota_scope(code: &str, message: &str) -> Kind {
         _ => None,
     };
     let window = match message {
-        text if text.contains("per minute") => Some(Window::Minute),
         text if text.contains("per day") => Some(Window::Day),
-        _ => None,
+        text if text.contains("per second") || text.contains("per hour") => None,
+        _ => Some(Window::Minute),
     };
     Kind::RateLimited(dimension, window)
 }

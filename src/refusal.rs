@@ -70,12 +70,12 @@ pub fn refusal(latest: &[&Step], targets: &[Arc<Target>], estimate: Estimate, no
 /// The error for what no provider would answer otherwise, in the words of the one that said so.
 #[must_use]
 pub fn passed_on(failure: &Failure) -> Refusal {
-    let error = &failure.error;
-    let too_long = failure.kind == Kind::ContextTooLong;
-    let status = if too_long { 400 } else { failure.status.map_or(400, |status| status.as_u16()) };
-    let code = if too_long { Some("context_length_exceeded".to_owned()) } else { error.code.clone() };
-    let kind = error.kind.clone().unwrap_or_else(|| "invalid_request_error".to_owned());
-    let error = ApiError { message: error.message.clone(), kind, param: error.param.clone(), code };
+    let mut error = failure.error.to_api("invalid_request_error");
+    let mut status = failure.status.map_or(400, |status| status.as_u16());
+    if failure.kind == Kind::ContextTooLong {
+        status = 400;
+        error.code = Some("context_length_exceeded".to_owned());
+    }
     Refusal { status, error, retry_after: None }
 }
 
@@ -132,16 +132,19 @@ fn story(latest: &[&Step], now: Moment) -> String {
     latest.iter().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
-/// When this target will most likely take the request; `None`: never.
+/// When this target will most likely take the request; `None`: never as things are.
 fn usable_in(step: &Step, targets: &[Arc<Target>], estimate: Estimate, now: Moment) -> Option<Duration> {
+    if !matches!(outlook(&step.verdict), Outlook::Quota | Outlook::Down) {
+        return None;
+    }
     let account = &targets.iter().find(|target| target.name() == step.provider)?.account;
     let wait = account.available_at(estimate)? - now;
     Some(match &step.verdict {
         // The books know when a quota refills.
-        Verdict::Skipped(_) => wait,
+        Verdict::Skipped(_) | Verdict::Took => wait,
         Verdict::Failed(failure) if matches!(failure.kind, Kind::RateLimited(..)) => wait,
         // Nobody knows when trouble ends, and many clients come back only twice: better a little late.
-        Verdict::Failed(_) | Verdict::Took => wait.max(TROUBLE),
+        Verdict::Failed(failure) => wait.max(TROUBLE).max(failure.retry_after.unwrap_or_default()),
     })
 }
 

@@ -30,6 +30,8 @@ use crate::upstream::innermost;
 
 /// What may come before the first payload, in bytes: comments and an opening chunk.
 const MAX_PREAMBLE: usize = 256 * 1024;
+/// How long the connection may take to end behind `[DONE]`; one that has ended can be used again.
+const ENDING: Duration = Duration::from_millis(250);
 
 /// Events as they come from the provider.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ enum SourceEnd {
     /// With every choice finished.
     Whole,
     /// The provider reported an error in band.
-    Error(String),
+    Error(ProviderError),
     /// It ended, or broke, in the middle of the answer.
     Cut(String),
 }
@@ -72,7 +74,8 @@ impl Source {
         loop {
             let before = self.ready.len();
             let payload = poll_fn(|context| self.poll_events(context)).await;
-            if payload {
+            // What broke off within the same read can still be fetched elsewhere.
+            if payload && matches!(self.end, None | Some(SourceEnd::Whole)) {
                 return Ok(());
             }
             held += self.ready.iter().skip(before).map(Bytes::len).sum::<usize>();
@@ -81,7 +84,7 @@ impl Source {
                     return Err(Failure::new(Kind::NoCompletion, "sent a stream without payload"));
                 }
                 None => {}
-                Some(SourceEnd::Error(message)) => return Err(Failure::new(Kind::ErrorInAnswer, message)),
+                Some(SourceEnd::Error(error)) => return Err(Failure::in_answer(error)),
                 Some(SourceEnd::Whole) => {
                     return Err(Failure::new(Kind::EmptyStream, "sent a stream without payload"));
                 }
@@ -140,9 +143,12 @@ impl Source {
                 self.finish("");
                 false
             }
-            Step::Failed(ProviderError { message, .. }) => {
-                self.ready.push_back(self.redactor.redact_bytes(&frame.0).into());
-                self.end.get_or_insert(SourceEnd::Error(self.redactor.redact(&message).into_owned()));
+            Step::Failed(error) => {
+                // Written anew: a key may hide in what a provider escapes.
+                let error = error.redacted(&self.redactor);
+                let event = format!("data: {}\n\n", error.to_api("server_error").to_json());
+                self.ready.push_back(event.into());
+                self.end.get_or_insert(SourceEnd::Error(error));
                 false
             }
         }
@@ -198,7 +204,7 @@ impl Relay {
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(idle));
         let reservation = Some(reservation);
-        Self { source, clock, idle, deadline, flowing: false, reservation, broken: None, report }
+        Self { source, clock, idle, deadline, flowing: true, reservation, broken: None, report }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -211,7 +217,7 @@ impl Relay {
                     self.settle(End::Whole);
                     return Poll::Ready(None);
                 }
-                Some(SourceEnd::Error(why) | SourceEnd::Cut(why)) => {
+                Some(SourceEnd::Error(ProviderError { message: why, .. }) | SourceEnd::Cut(why)) => {
                     self.settle(End::Broken(why.clone()));
                     self.broken = Some(Broken(why));
                     // The server writes out what it has when nothing is ready, and throws it away with an error.
@@ -227,7 +233,8 @@ impl Relay {
                 continue;
             }
             if std::mem::take(&mut self.flowing) {
-                let deadline = self.clock.deadline(self.idle);
+                let silence = if self.source.stream.is_done() { ENDING } else { self.idle };
+                let deadline = self.clock.deadline(silence);
                 self.deadline.as_mut().reset(deadline);
             }
             ready!(self.deadline.as_mut().poll(context));
@@ -248,7 +255,9 @@ impl Relay {
         } else {
             reservation.works();
         }
-        reservation.settle(self.source.stream.usage());
+        // A report from the middle of an answer that broke off does not know its end.
+        let usage = self.source.stream.usage().filter(|_| end == End::Whole);
+        reservation.settle(usage);
         self.report.end = end;
     }
 
@@ -276,8 +285,10 @@ impl Drop for Relay {
         if let Some(mut reservation) = self.reservation.take() {
             self.note_usage();
             reservation.counted(self.source.stream.counted());
-            if let Some(usage) = self.source.stream.usage() {
-                reservation.settle(Some(usage));
+            if self.source.stream.is_whole() {
+                self.report.end = End::Whole;
+                reservation.works();
+                reservation.settle(self.source.stream.usage());
             }
         }
     }

@@ -1,12 +1,16 @@
 //! The accept loop: who is let in, how long a head may take, and how it ends.
+//!
+//! A connection on which no whole head arrives in time is closed without a word: it is either idle, and an answer
+//! nobody asked for would be taken for the next one's, or not meant well.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,22 +23,35 @@ use tower::ServiceExt;
 use crate::config::Timeouts;
 
 mod framing;
+mod own_answer;
+mod signal;
 
 pub use framing::Framing;
-use framing::Watched;
+use framing::{RequestBody, Watched};
+pub use signal::stopped;
 
 /// Connections at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
 /// After an error that is not the connection's own (out of descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest request head, in bytes; also how far a slow reader may fall behind before its provider is held up.
+const MAX_HEAD: usize = 64 * 1024;
 
 /// A socket that listens.
 ///
 /// # Errors
 ///
-/// The address is in use or not ours.
+/// The address is in use or not ours; the message says so in one line.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("Port {} on {} is in use; set PORT, or pass --port.", address.port(), address.ip())
+            }
+            _ => format!("Can't listen on {address}: {error}."),
+        };
+        io::Error::new(error.kind(), message)
+    })
 }
 
 /// Serves until `stop` is ready, then lets what is under way finish within the drain timeout.
@@ -83,7 +100,16 @@ async fn accept(
     }
 }
 
+/// A new request id: joins the client's answer, the log and whatever a person asks about.
+pub(crate) fn request_id() -> String {
+    format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..))
+}
+
 /// HTTP/1 only: agents on this machine speak nothing else, and one protocol less is one attack surface less.
+///
+/// A client that ends its sending side before it has its answer counts as gone, and its request is dropped: on the
+/// wire that is how a client looks that was stopped by its user, and a stream nobody reads would go on spending
+/// the quota. No HTTP client of an agent half-closes.
 async fn connection(
     socket: TcpStream,
     permit: Option<OwnedSemaphorePermit>,
@@ -95,13 +121,26 @@ async fn connection(
     // An event must not wait for the one before it to be acknowledged.
     let _ = socket.set_nodelay(true);
     let (socket, framing) = Watched::new(socket);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+    let service = hyper::service::service_fn(|request: Request<Incoming>| {
+        let framing = framing.clone();
+        framing.set_ends_by_close(request.version() < Version::HTTP_11);
+        let mut request = request.map(|body| RequestBody::new(body, framing.clone()));
         request.extensions_mut().insert(framing.clone());
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move {
+            let mut answer = answer.await?;
+            // What is left of the request would be taken for the next one.
+            if framing.is_unread() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.header)
+        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(socket), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = crate::upstream::innermost(&error), "a connection ended");

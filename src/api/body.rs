@@ -24,12 +24,12 @@ pub(super) async fn read(mut body: Body, limit: usize, silence: Duration) -> Res
         match tokio::time::timeout(silence, body.frame()).await {
             Err(_) => {
                 let message = format!("Nothing came of the request's body for {} s.", silence.as_secs_f64());
-                return Err(Error::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).closing());
+                return Err(Error::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
             }
             Ok(None) => return Ok(read.freeze()),
             Ok(Some(Err(_))) => {
                 let message = "The request's body broke off, or its framing is wrong.";
-                return Err(Error::request(StatusCode::BAD_REQUEST, "invalid_body", message).closing());
+                return Err(Error::request(StatusCode::BAD_REQUEST, "invalid_body", message));
             }
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
@@ -61,5 +61,5 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Error> {
 
 fn too_large(limit: usize) -> Error {
     let message = format!("The body is larger than {limit} bytes; MAX_BODY_BYTES sets the limit.");
-    Error::request(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message).closing()
+    Error::request(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, State, rejection::PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -17,7 +17,9 @@ pub(super) async fn models(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /v1/models/{id}`
-pub(super) async fn model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(super) async fn model(State(app): State<Arc<App>>, id: Result<Path<String>, PathRejection>) -> Response {
+    // An id that is no text is no model's.
+    let id = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id);
     if id == app.proxy.model {
         return answer(StatusCode::OK, &entry(&app));
     }
@@ -65,14 +67,15 @@ pub(super) async fn health() -> Response {
 
 /// `GET /ready`: some route can serve a small request.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let now = app.proxy.clock.now();
     let small = Estimate { prompt: 0, max_tokens: Some(1) };
     let providers: Vec<(&str, bool)> = app
         .proxy
         .targets
         .iter()
         .map(|target| {
-            (target.name().as_str(), target.account.available_at(small).is_some_and(|at| at <= now))
+            let at = target.account.available_at(small);
+            // Read last: "at once" is a moment ago by now.
+            (target.name().as_str(), at.is_some_and(|at| at <= app.proxy.clock.now()))
         })
         .collect();
     let ready = providers.iter().any(|(_, ready)| *ready);

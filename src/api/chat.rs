@@ -22,11 +22,7 @@ pub(super) async fn completions(
     let proxy = &app.proxy;
     let request = match read(&app, request).await {
         Ok(request) => request,
-        Err(error) => {
-            let (status, reason) = (error.status.as_u16(), &error.body.message);
-            tracing::info!(request_id = id, status, reason, "rejected");
-            return error.into_response();
-        }
+        Err(error) => return error.into_response(),
     };
     log_details(proxy, &id, &request);
     let report = Report::new(id, request.model.clone(), request.stream, proxy.clock);

@@ -7,35 +7,49 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request};
-use tower_http::cors::{AllowOrigin, Any as AnyHeader, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::App;
-use super::reply::Error;
+use super::reply::{Error, Rejected};
 use crate::auth;
 use crate::config::CorsOrigins;
-use crate::server::Framing;
+use crate::server::{self, Framing};
 
-/// Joins the client's answer, the log and whatever a person asks about.
+/// See [`server::request_id`].
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives each request its id, and refuses one whose end two readers would see in two places.
-pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
-    let id = format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
+/// Gives each request its id, and refuses one whose end two readers would see in two places. What is turned away,
+/// here or further in, is logged here.
+pub(super) async fn request_id(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = server::request_id();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let ambiguous = request.extensions().get::<Framing>().is_some_and(Framing::is_ambiguous);
-    let mut response = if ambiguous {
-        let message = "The request has both Content-Length and Transfer-Encoding; send one of them.";
-        Error::request(StatusCode::BAD_REQUEST, "ambiguous_framing", message).closing().into_response()
-    } else {
-        next.run(request).await
+    let mut response = match framing_problem(&request) {
+        Some(message) => {
+            Error::request(StatusCode::BAD_REQUEST, "ambiguous_framing", message).into_response()
+        }
+        None => next.run(request).await,
     };
+    if let Some(Rejected(reason)) = response.extensions().get() {
+        let (status, reason) = (response.status().as_u16(), app.proxy.redactor.redact(reason));
+        tracing::info!(request_id = id, status, reason = &*reason, "rejected");
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     response
+}
+
+fn framing_problem(request: &Request) -> Option<&'static str> {
+    if request.extensions().get::<Framing>().is_some_and(Framing::is_ambiguous) {
+        return Some("The request has both Content-Length and Transfer-Encoding; send one of them.");
+    }
+    let mut encodings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let plain = encodings.next().is_none_or(chunked) && encodings.next().is_none();
+    (!plain).then_some("The only Transfer-Encoding taken is `chunked`, and once.")
 }
 
 /// Refuses what pages of foreign origins send.
@@ -58,7 +72,7 @@ pub(super) async fn client_key(State(app): State<Arc<App>>, request: Request, ne
     let message =
         "This proxy asks for a key: send `Authorization: Bearer KEY` with one of its PROXY_API_KEYS.";
     let error = Error::request(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
-    error.kind("authentication_error").closing().into_response()
+    error.kind("authentication_error").into_response()
 }
 
 pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
@@ -69,9 +83,10 @@ pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AnyHeader)
+        // Not `*`, which in browsers leaves `Authorization` out.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
-            ["x-request-id", "x-proxy-provider", "x-proxy-model", "x-proxy-attempts"]
+            ["retry-after", "x-request-id", "x-proxy-provider", "x-proxy-model", "x-proxy-attempts"]
                 .map(HeaderName::from_static),
         )
 }

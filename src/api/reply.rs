@@ -12,8 +12,6 @@ use crate::refusal::Refusal;
 pub(crate) struct Error {
     pub(crate) status: StatusCode,
     pub(crate) body: ApiError,
-    /// The rest of the request is not worth reading.
-    pub(crate) close: bool,
 }
 
 impl Error {
@@ -25,7 +23,7 @@ impl Error {
             param: None,
             code: Some(code.to_owned()),
         };
-        Self { status, body, close: false }
+        Self { status, body }
     }
 
     /// The error's `type`, where the request is not at fault.
@@ -38,22 +36,19 @@ impl Error {
         self.body.param = param.map(str::to_owned);
         self
     }
-
-    pub(crate) fn closing(mut self) -> Self {
-        self.close = true;
-        self
-    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = json(self.status, self.body.to_json());
-        if self.close {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        response.extensions_mut().insert(Rejected(self.body.message));
         response
     }
 }
+
+/// Why a request was turned away, for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Rejected(pub(super) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -74,7 +74,7 @@ pub(super) async fn run(args: Simulate) -> anyhow::Result<ExitCode> {
     println!(
         r#"  curl URL/_sim/fault -H 'Content-Type: application/json' -d '{{"fault":"server_error","times":1}}'"#
     );
-    super::stopped().await;
+    crate::server::stopped().await;
     Ok(ExitCode::SUCCESS)
 }
 

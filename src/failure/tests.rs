@@ -29,7 +29,8 @@ fn a_429_is_classified_by_scope() {
             "token_quota_exceeded",
             (Some(Dimension::Tokens), Some(Window::Day)),
         ),
-        ("slow down", "", (None, None)),
+        ("Tokens per hour limit exceeded - x", "token_quota_exceeded", (Some(Dimension::Tokens), None)),
+        ("slow down", "", (None, Some(Window::Minute))),
     ] {
         assert_eq!(flat(message, code), Kind::RateLimited(expected.0, expected.1), "{message}");
     }
@@ -78,6 +79,14 @@ fn statuses_and_codes_mean_what_providers_mean_by_them() {
         (500, "", Kind::ServerError),
         (503, r#"{"detail":"No instances available (yet) for chute_id='x'"}"#, Kind::ServerError),
         (529, "", Kind::ServerError),
+        (204, "", Kind::NoCompletion),
+        (409, "", Kind::ServerError),
+        (410, r#"{"message":"gone","code":"model_archived"}"#, Kind::ModelGone),
+        (
+            422,
+            r#"{"message":"Timed out while updating the structured output state machine"}"#,
+            Kind::Rejected,
+        ),
     ] {
         assert_eq!(kind(status, body), expected, "{status} {body}");
     }
@@ -92,4 +101,20 @@ fn retry_after_is_read_in_seconds() {
     assert_eq!(hint("0.5"), Some(Duration::from_millis(500)));
     assert_eq!(hint("-3"), Some(Duration::ZERO));
     assert_eq!(hint("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+}
+
+#[test]
+fn an_error_inside_a_200_is_believed_where_it_speaks_of_the_request_or_the_quota() {
+    let kind = |message: &str, code: &str| {
+        let error = ProviderError { code: Some(code.to_owned()), ..ProviderError::new(message) };
+        Failure::in_answer(error).kind
+    };
+    assert_eq!(kind("too much", "context_length_exceeded"), Kind::ContextTooLong);
+    assert_eq!(kind("maximum context length is 9", "400"), Kind::ContextTooLong);
+    let per_minute = Kind::RateLimited(Some(Dimension::Tokens), Some(Window::Minute));
+    assert_eq!(kind("Tokens per minute limit exceeded", "token_quota_exceeded"), per_minute);
+    assert_eq!(kind("high traffic", "queue_exceeded"), Kind::Busy);
+    for code in ["", "401", "500", "server_error"] {
+        assert_eq!(kind("boom", code), Kind::ErrorInAnswer, "{code}");
+    }
 }

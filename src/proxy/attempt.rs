@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -20,6 +21,8 @@ use crate::target::Target;
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// The largest error body that is read, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
+/// How long the body of an error is waited for.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Response headers of providers that clients may see.
 const PASSED_HEADERS: [HeaderName; 3] = [
     http::header::CONTENT_TYPE,
@@ -53,8 +56,7 @@ pub(super) async fn attempt<'a>(
         let response = proxy.upstream.send(target, shaped, request.stream, reservation.sent()).await?;
         let (head, body) = response.into_parts();
         if head.status != StatusCode::OK {
-            let body = Limited::new(body, MAX_ERROR).collect().await.map(http_body_util::Collected::to_bytes);
-            return Err(Failure::from_answer(head.status, &head.headers, &body.unwrap_or_default()));
+            return Err(Failure::from_answer(head.status, &head.headers, &error_body(body).await));
         }
         reservation.admitted();
         let body = if request.stream {
@@ -67,6 +69,13 @@ pub(super) async fn attempt<'a>(
     tokio::time::timeout(deadline, ask).await.unwrap_or_else(|_| Err(too_late(deadline)))
 }
 
+/// The body of an error: the status says the most, so it is not waited for long.
+async fn error_body(body: Incoming) -> Bytes {
+    let whole = Limited::new(body, MAX_ERROR).collect();
+    let whole = tokio::time::timeout(ERROR_BODY_TIMEOUT, whole).await;
+    whole.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default()
+}
+
 /// A stream read up to its first payload.
 async fn committed(
     proxy: &Proxy,
@@ -76,7 +85,7 @@ async fn committed(
 ) -> Result<Source, Failure> {
     let kind =
         headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("text/event-stream") {
+    if !kind.to_ascii_lowercase().starts_with("text/event-stream") {
         // What it is instead says more than that it is no stream.
         let failure = whole(body, request).await.err();
         return Err(
@@ -96,7 +105,7 @@ async fn whole(body: Incoming, request: &ChatRequest) -> Result<Completion, Fail
         .await
         .map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
     Completion::parse(&body.to_bytes(), &request.model).map_err(|error| match error {
-        NoCompletion::Error(error) => Failure { error, ..Failure::new(Kind::ErrorInAnswer, "") },
+        NoCompletion::Error(error) => Failure::in_answer(error),
         NoCompletion::Other(what) => Failure::new(Kind::NoCompletion, format!("answered 200 with {what}")),
     })
 }

@@ -72,6 +72,10 @@ impl<'a> Turn<'a> {
                 Verdict::Skipped(Skip::Short(short)) => {
                     short.available_at.map_or(Duration::MAX, |at| at - now)
                 }
+                // A connection from the pool may have been closed just then; once is enough to find out.
+                Verdict::Failed(failure) if failure.kind == Kind::Connection && self.pauses == 0 => {
+                    BUSY_PAUSE
+                }
                 Verdict::Failed(failure) if failure.kind == Kind::Busy => {
                     BUSY_PAUSE.max(failure.retry_after.unwrap_or_default())
                 }
@@ -94,7 +98,7 @@ impl<'a> Turn<'a> {
 
     /// Sets aside what the request costs at a target, or notes why it is passed over.
     pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
-        match target.account.reserve(self.estimate) {
+        match target.account.reserve(self.estimate, self.is_last(target)) {
             Ok(reservation) => {
                 self.report.reserved = reservation.reserved();
                 Some(reservation)
@@ -117,9 +121,7 @@ impl<'a> Turn<'a> {
 
     /// Whether nobody would be asked after this one.
     fn is_last(&self, target: &Target) -> bool {
-        let now = self.proxy.clock.now();
-        let usable =
-            |other: &Arc<Target>| other.account.available_at(self.estimate).is_some_and(|at| at <= now);
+        let usable = |other: &Arc<Target>| other.account.would_skip(self.estimate).is_none();
         !self.queue.iter().any(|other| other.name() != target.name() && usable(other))
     }
 
@@ -139,7 +141,7 @@ impl<'a> Turn<'a> {
         mut reservation: Reservation,
         mut failure: Failure,
     ) -> Decision {
-        failure.error.message = self.proxy.redactor.redact(&failure.error.message).into_owned();
+        failure.error = failure.error.redacted(&self.proxy.redactor);
         let mut next = failure.kind.next();
         if next == Next::Model && target.retire(model) {
             reservation.release();

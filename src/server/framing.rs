@@ -1,35 +1,108 @@
-//! What hyper does not tell: whether a request was framed twice, and what it answers on its own.
+//! What hyper does not tell: whether a request was framed twice, and whether it was read to its end.
 //!
 //! hyper takes a request with both `Content-Length` and `Transfer-Encoding` by the latter and closes the connection
-//! afterwards, which is safe; but a client that sends such a thing deserves to hear of it. And a request that hyper
-//! can't read gets an answer without a body. Both are seen here, on the way between socket and hyper.
+//! afterwards, which is safe; but a client that sends such a thing deserves to hear of it. And a connection that is
+//! closed while a request is still arriving is reset by the kernel, which takes the answer back out of the client's
+//! hands: so what is left of the request is read first, and thrown away.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use wire::ApiError;
+use tokio::time::Sleep;
 
-/// No head is looked at beyond this.
-const MAX_HEAD: usize = 64 * 1024;
+use super::{MAX_HEAD, own_answer};
+
+/// How long the rest of a request that was turned away is read, at most.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What is known of the framing of a connection's present request.
 #[derive(Clone, Debug, Default)]
-pub struct Framing(Arc<AtomicBool>);
+pub struct Framing(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// The head named two ways to find the end of the body.
+    ambiguous: AtomicBool,
+    /// The request is not read to its end.
+    unread: AtomicBool,
+    /// The answer may have no other end than the connection's.
+    ends_by_close: AtomicBool,
+}
 
 impl Framing {
-    /// Whether the head named two ways to find the end of the body.
+    /// Whether the head named two ways to find the end of the body. Not known of a request that came in one piece
+    /// with the one before it.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.ambiguous.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed)
+    }
+
+    fn set_unread(&self, unread: bool) {
+        self.0.unread.store(unread, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_ends_by_close(&self, ends_by_close: bool) {
+        self.0.ends_by_close.store(ends_by_close, Ordering::Relaxed);
+    }
+
+    fn head(&self, head: &[u8]) {
+        self.0.ambiguous.store(is_ambiguous(head), Ordering::Relaxed);
+        self.set_unread(true);
     }
 }
 
-/// A socket whose request heads are looked at.
+/// The body of a request; notes its end.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    body: Incoming,
+    framing: Framing,
+}
+
+impl RequestBody {
+    pub(super) fn new(body: Incoming, framing: Framing) -> Self {
+        framing.set_unread(!body.is_end_stream());
+        Self { body, framing }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() {
+            self.framing.set_unread(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket whose request heads are looked at, and which is not closed before the client could read its answer.
 #[derive(Debug)]
 pub(super) struct Watched {
     socket: TcpStream,
@@ -38,23 +111,29 @@ pub(super) struct Watched {
     head: Option<Vec<u8>>,
     /// What is still to be written instead of an answer of hyper's own.
     instead: Vec<u8>,
+    /// Until when the rest of a request is read; set once everything is written.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
     pub(super) fn new(socket: TcpStream) -> (Self, Framing) {
         let framing = Framing::default();
-        (Self { socket, framing: framing.clone(), head: Some(Vec::new()), instead: Vec::new() }, framing)
+        let watched =
+            Self { socket, framing: framing.clone(), head: None, instead: Vec::new(), linger: None };
+        (watched, framing)
     }
 
     fn look(&mut self, read: &[u8]) {
-        let Some(head) = &mut self.head else { return };
-        head.extend_from_slice(read);
-        let end = memchr::memmem::find(head, b"\r\n\r\n");
-        if let Some(end) = end {
-            head.truncate(end);
-            self.framing.0.store(is_ambiguous(head), Ordering::Relaxed);
+        if self.head.is_none() && self.framing.is_unread() {
+            return;
         }
-        if end.is_some() || head.len() > MAX_HEAD {
+        let head = self.head.get_or_insert_default();
+        head.extend_from_slice(read);
+        // Empty lines may stand before a request.
+        let blank = head.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        head.drain(..blank);
+        if ends(head) || head.len() > MAX_HEAD {
+            self.framing.head(head);
             self.head = None;
         }
     }
@@ -74,33 +153,16 @@ impl Watched {
 fn is_ambiguous(head: &[u8]) -> bool {
     let named = |name: &[u8]| {
         head.split(|byte| *byte == b'\n')
+            // Behind the empty line is the body.
+            .take_while(|line| !line.is_empty() && *line != b"\r")
             .any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
     };
     named(b"content-length:") && named(b"transfer-encoding:")
 }
 
-/// hyper's own answers have a 4xx status and no body; all of ours have one.
-fn own_answer(written: &[u8]) -> Option<Vec<u8>> {
-    let status = written.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
-    let bare = status[0] == b'4' && memchr::memmem::find(written, b"content-length: 0\r\n").is_some();
-    let (status, code, message) = match status {
-        _ if !bare => return None,
-        b"431" => (
-            "431 Request Header Fields Too Large",
-            "headers_too_large",
-            "The request's headers are too large.",
-        ),
-        b"414" => ("414 URI Too Long", "uri_too_long", "The request's address is too long."),
-        _ => ("400 Bad Request", "invalid_http", "This is not a well-formed HTTP/1.1 request."),
-    };
-    let kind = "invalid_request_error".to_owned();
-    let body =
-        ApiError { message: message.to_owned(), kind, param: None, code: Some(code.to_owned()) }.to_json();
-    let length = body.len();
-    Some(
-        format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-            .into_bytes(),
-    )
+/// Whether there is an empty line; a line may end without its carriage return.
+fn ends(head: &[u8]) -> bool {
+    [b"\n\r\n".as_slice(), b"\n\n"].iter().any(|end| memchr::memmem::find(head, end).is_some())
 }
 
 impl AsyncRead for Watched {
@@ -111,13 +173,22 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        if self.head.is_some() {
-            self.look(&buffer.filled()[before..]);
-        }
+        self.look(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
+impl Drop for Watched {
+    /// HTTP/1.0 has no chunks: only a reset tells a stream that broke from one that is over.
+    fn drop(&mut self) {
+        let over = self.linger.is_some();
+        if !over && self.framing.0.ends_by_close.load(Ordering::Relaxed) {
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
+// Not vectored: an answer of hyper's own is to come in one piece.
 impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -125,7 +196,8 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_instead(context))?;
-        if let Some(instead) = own_answer(bytes) {
+        if let Some(instead) = own_answer::replaced(bytes) {
+            self.framing.set_unread(true);
             self.instead = instead;
             // What does not fit now goes out with the flush.
             if let Poll::Ready(Err(error)) = self.poll_instead(context) {
@@ -133,23 +205,7 @@ impl AsyncWrite for Watched {
             }
             return Poll::Ready(Ok(bytes.len()));
         }
-        // An answer is on its way: what is read from now on is another request's head.
-        self.head.get_or_insert_default();
         Pin::new(&mut self.socket).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_instead(context))?;
-        self.head.get_or_insert_default();
-        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -159,6 +215,21 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(context))?;
+            self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+        let Self { socket, framing, linger: Some(linger), .. } = &mut *self else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut scrap = [0; 16 * 1024];
+        while framing.is_unread() && linger.as_mut().poll(context).is_pending() {
+            let mut scrap = ReadBuf::new(&mut scrap);
+            ready!(Pin::new(&mut *socket).poll_read(context, &mut scrap))?;
+            if scrap.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

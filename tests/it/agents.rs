@@ -182,6 +182,19 @@ async fn a_stream_is_neither_buffered_nor_cut_by_the_request_timeout() {
 }
 
 #[tokio::test]
+async fn the_last_target_that_is_left_gets_four_times_as_long() {
+    let timeout = Duration::from_secs(1);
+    let house = House::new(&[("REQUEST_TIMEOUT", "1000")]).await;
+    house.cerebras.inject(Fault::SilenceAfterHead, Times::Always);
+    house.chutes.inject(Fault::BlackHole, Times::Always);
+    let clock = house.proxy.app.proxy.clock;
+    let (started, line) = (clock.now(), house.ask(true).await.error(503)["message"].to_string());
+    assert!(line.contains("Cerebras: timeout: sent nothing of an answer within 1 s"), "{line}");
+    assert!(line.contains("Chutes: timeout: sent nothing of an answer within 4 s"), "{line}");
+    assert!(clock.since(started) >= timeout * 5);
+}
+
+#[tokio::test]
 async fn a_refused_side_call_is_served_elsewhere() {
     // A title call in parallel takes the only request; the turn itself goes on.
     let house = House::new(&[("CEREBRAS_REQUESTS_PER_MINUTE", "1")]).await;
@@ -260,6 +273,16 @@ async fn a_request_larger_than_the_limit_goes_to_chutes_or_asks_for_compaction()
     assert_eq!(house.send(&body).await.good().provider(), "chutes");
     house.chutes.inject(Fault::ContextTooLong, Times::Always);
     assert_eq!(house.send(&body).await.error(400)["code"], "context_length_exceeded");
+}
+
+#[tokio::test]
+async fn what_fits_a_full_budget_by_the_best_guess_is_not_too_large() {
+    let house = House::new(&[("CEREBRAS_TOKENS_PER_MINUTE", "20000")]).await;
+    let mut body = question(false);
+    // About 3,000 tokens and 16,384 for the answer; with the guess's margin it would be more than 20,000.
+    body["messages"][0]["content"] = json!(format!("Tell me a 6 word story. {}", "word ".repeat(2_400)));
+    body["max_tokens"] = json!(32_000);
+    assert_eq!(house.send(&body).await.good().provider(), "cerebras");
 }
 
 #[tokio::test]

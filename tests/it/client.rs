@@ -30,18 +30,22 @@ pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> Reply {
 
 /// Reads one answer.
 pub(crate) async fn read(socket: &mut TcpStream) -> Reply {
-    tokio::time::timeout(HANG, read_answer(socket))
+    read_on(socket, Vec::new()).await
+}
+
+/// Reads the rest of an answer that begins with these bytes.
+pub(crate) async fn read_on(socket: &mut TcpStream, bytes: Vec<u8>) -> Reply {
+    tokio::time::timeout(HANG, read_answer(socket, bytes))
         .await
         .expect("an answer, or the end of the connection, before the hang")
 }
 
-async fn read_answer(socket: &mut TcpStream) -> Reply {
-    let mut bytes = Vec::new();
+async fn read_answer(socket: &mut TcpStream, mut bytes: Vec<u8>) -> Reply {
     loop {
         if let Some(reply) = parse(&bytes, false) {
             return reply;
         }
-        let mut part = [0; 16 * 1024];
+        let mut part = [0; 8 * 1024];
         match socket.read(&mut part).await {
             Ok(0) | Err(_) => return parse(&bytes, true).unwrap_or_else(|| empty(&bytes)),
             Ok(length) => bytes.extend_from_slice(&part[..length]),
@@ -101,7 +105,7 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8>
         body.len()
     );
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
     [head.as_bytes(), body].concat()
@@ -109,7 +113,7 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8>
 
 /// A `GET`.
 pub(crate) fn get(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").into_bytes()
 }
 

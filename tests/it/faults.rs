@@ -1,7 +1,7 @@
 //! Every fault of the simulator, plain and streamed, with a healthy second provider and without: a whole answer,
 //! one well-formed error, or a stream that is visibly broken. Nothing hangs, nothing ends as if it were whole.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use futures_util::StreamExt;
 use serde_json::json;
@@ -150,7 +150,7 @@ fn the_documented_table_is_the_tested_one() {
     );
     for fault in Fault::ALL {
         let Row { second_well: [a, b], both_faulty: [c, d] } = row(*fault);
-        table.push_str(&format!("| `{fault}` | {a} | {b} | {c} | {d} |\n"));
+        writeln!(table, "| `{fault}` | {a} | {b} | {c} | {d} |").expect("a string takes anything");
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FAULTS.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {

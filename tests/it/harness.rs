@@ -6,7 +6,6 @@ use std::sync::Arc;
 use qwen_3_coder_proxy::api::{self, App};
 use qwen_3_coder_proxy::clock::Clock;
 use qwen_3_coder_proxy::config::{Config, Overrides};
-use qwen_3_coder_proxy::proxy::Proxy;
 use qwen_3_coder_proxy::server;
 use serde_json::{Value, json};
 use simulator::{Limits, Profile, Simulator};
@@ -76,8 +75,7 @@ impl Running {
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_vars(vars, &Overrides { port: Some(0), ..Overrides::default() });
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-        let proxy = Proxy::new(&config, Clock::start()).expect("usable settings");
-        let app = Arc::new(App { proxy, server: config.server.clone() });
+        let app = App::new(&config, Clock::start()).expect("usable settings");
         let listener = server::bind(SocketAddr::new(config.server.host, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();

@@ -6,10 +6,14 @@ mod harness;
 mod process;
 mod scripted;
 
+mod access;
 mod agents;
 mod books;
 mod bytes;
 mod egress;
 mod faults;
+mod input;
 mod logging;
 mod quotas;
+mod server;
+mod streams;

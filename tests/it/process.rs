@@ -78,9 +78,14 @@ impl Process {
 
     /// The first log line with this message; waits for it.
     pub(crate) async fn line(&self, message: &str) -> Value {
+        self.line_with("message", message).await
+    }
+
+    /// The first log line in which this field is this text; waits for it.
+    pub(crate) async fn line_with(&self, field: &str, text: &str) -> Value {
         let found = async {
             loop {
-                let line = self.log().into_iter().find(|line| line["message"] == message);
+                let line = self.log().into_iter().find(|line| line[field] == text);
                 match line {
                     Some(line) => return line,
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -88,13 +93,39 @@ impl Process {
             }
         };
         let found = tokio::time::timeout(client::HANG, found).await;
-        found.unwrap_or_else(|_| panic!("no {message:?} in {:#?}", self.lines.lock()))
+        found.unwrap_or_else(|_| panic!("no {field} {text:?} in {:#?}", self.lines.lock()))
     }
 
     /// All log lines so far; each must be JSON.
     pub(crate) fn log(&self) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         self.lines.lock().iter().map(parse).collect()
+    }
+
+    /// Memory in use, as the kernel counts it.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "{name} is delivered");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        let ended = async {
+            loop {
+                match self.child.try_wait().expect("a child") {
+                    Some(status) => return status.code(),
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        tokio::time::timeout(client::HANG, ended).await.expect("it ends")
     }
 
     /// Everything it wrote.

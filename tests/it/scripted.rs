@@ -11,9 +11,17 @@ use tokio::task::JoinHandle;
 /// The parts of a chunked event stream's body, each written on its own.
 type Parts = Vec<Vec<u8>>;
 
+/// What is answered to every request.
+#[derive(Clone)]
+enum Script {
+    Chunks(Parts),
+    /// These bytes, head included; then the connection is held open.
+    Raw(Vec<u8>),
+}
+
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
-    parts: Arc<Mutex<Parts>>,
+    script: Arc<Mutex<Script>>,
     serving: JoinHandle<()>,
 }
 
@@ -21,18 +29,22 @@ impl Scripted {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let parts: Arc<Mutex<Parts>> = Arc::default();
-        let script = Arc::clone(&parts);
+        let script = Arc::new(Mutex::new(Script::Chunks(Parts::new())));
+        let answers = Arc::clone(&script);
         let serving = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(connection(socket, Arc::clone(&script)));
+                tokio::spawn(connection(socket, Arc::clone(&answers)));
             }
         });
-        Self { address, parts, serving }
+        Self { address, script, serving }
     }
 
     pub(crate) fn answer(&self, parts: Parts) {
-        *self.parts.lock() = parts;
+        *self.script.lock() = Script::Chunks(parts);
+    }
+
+    pub(crate) fn answer_raw(&self, head: &str, body: &str) {
+        *self.script.lock() = Script::Raw(format!("HTTP/1.1 {head}\r\n\r\n{body}").into_bytes());
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -46,10 +58,17 @@ impl Drop for Scripted {
     }
 }
 
-async fn connection(mut socket: TcpStream, script: Arc<Mutex<Parts>>) {
+async fn connection(mut socket: TcpStream, script: Arc<Mutex<Script>>) {
     let _ = socket.set_nodelay(true);
     while read_request(&mut socket).await.is_some() {
-        let parts = script.lock().clone();
+        let script = script.lock().clone();
+        let parts = match script {
+            Script::Chunks(parts) => parts,
+            Script::Raw(bytes) => {
+                let _ = socket.write_all(&bytes).await;
+                continue;
+            }
+        };
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         if socket.write_all(head.as_bytes()).await.is_err() {
             return;
@@ -69,7 +88,7 @@ async fn connection(mut socket: TcpStream, script: Arc<Mutex<Parts>>) {
 }
 
 /// Reads a whole request; `None`: the client is gone.
-async fn read_request(socket: &mut TcpStream) -> Option<()> {
+pub(crate) async fn read_request(socket: &mut TcpStream) -> Option<()> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

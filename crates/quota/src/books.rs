@@ -123,15 +123,21 @@ impl Books {
     }
 
     /// The provider refused `cost` although the books had granted it: less than that is left of the limits of
-    /// this dimension and window (`None`: it did not say which).
-    pub fn refute(&mut self, dimension: Option<Dimension>, window: Option<Window>, cost: Cost, now: Moment) {
+    /// this window and dimension (`None`: it did not say of what).
+    pub fn refute(&mut self, dimension: Option<Dimension>, window: Window, cost: Cost, now: Moment) {
         for bucket in &mut self.buckets {
-            let meant = dimension.is_none_or(|it| it == bucket.limit.dimension)
-                && window.is_none_or(|it| it == bucket.limit.window);
-            if meant {
+            let limit = bucket.limit;
+            if limit.window == window && dimension.is_none_or(|it| it == limit.dimension) {
                 bucket.refute(amount(bucket, cost.at_most), now);
             }
         }
+    }
+
+    /// The most tokens that a request may reserve at all; `None`: any number.
+    #[must_use]
+    pub fn largest(&self) -> Option<u64> {
+        let limits = self.buckets.iter().map(|bucket| bucket.limit);
+        limits.filter(|limit| limit.dimension == Dimension::Tokens).map(|limit| limit.capacity).min()
     }
 
     /// What is left of each limit.

@@ -93,8 +93,9 @@ impl Breaker {
         }
     }
 
-    /// The request failed in a way that speaks against the provider.
-    pub fn failed(&mut self, pass: Pass, trip: Trip, now: Moment) {
+    /// The request failed in a way that speaks against the provider. Returns whether it opened the circuit.
+    pub fn failed(&mut self, pass: Pass, trip: Trip, now: Moment) -> bool {
+        let before = self.state;
         match (self.state, pass) {
             (State::Closed, _) => {
                 self.failures += 1;
@@ -109,6 +110,7 @@ impl Breaker {
             }
             (State::HalfOpen { .. }, Pass::Closed) => {}
         }
+        !matches!(before, State::Open { .. }) && matches!(self.state, State::Open { .. })
     }
 
     /// The request ended without a verdict on the provider, because its client left for instance.

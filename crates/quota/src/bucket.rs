@@ -38,7 +38,8 @@ impl Bucket {
         }
         // Next to a full bucket the margin would only make the last units unusable.
         let margin = self.margin().min(self.limit.capacity - amount);
-        let missing = self.scale(amount + margin) + self.scale(self.held) - self.level;
+        let wanted = self.scale(amount + margin).saturating_add(self.scale(self.held));
+        let missing = wanted.saturating_sub(self.level);
         if missing <= 0 {
             return Ok(());
         }
@@ -47,7 +48,7 @@ impl Bucket {
     }
 
     pub(crate) fn hold(&mut self, amount: u64) {
-        self.held += amount;
+        self.held = self.held.saturating_add(amount);
     }
 
     pub(crate) fn unhold(&mut self, amount: u64) {
@@ -57,21 +58,21 @@ impl Bucket {
     /// Takes `amount` out; below zero is debt that refill repays before anything else is admitted.
     pub(crate) fn debit(&mut self, amount: u64, now: Moment) {
         self.refill(now);
-        self.level -= self.scale(amount);
-        self.spent += i128::from(amount);
+        self.level = self.level.saturating_sub(self.scale(amount));
+        self.spent = self.spent.saturating_add(i128::from(amount));
     }
 
     /// Puts `amount` back, up to the capacity.
     pub(crate) fn credit(&mut self, amount: u64, now: Moment) {
         self.refill(now);
-        self.level = (self.level + self.scale(amount)).min(self.scale(self.limit.capacity));
-        self.spent -= i128::from(amount);
+        self.level = self.level.saturating_add(self.scale(amount)).min(self.scale(self.limit.capacity));
+        self.spent = self.spent.saturating_sub(i128::from(amount));
     }
 
     /// The provider said that less than `amount` is left.
     pub(crate) fn refute(&mut self, amount: u64, now: Moment) {
         self.refill(now);
-        self.level = self.level.min(self.scale(amount) + self.scale(self.held) - 1);
+        self.level = self.level.min(self.scale(amount).saturating_add(self.scale(self.held)) - 1);
     }
 
     /// Units that could be held now; negative in debt.

@@ -200,7 +200,7 @@ proptest! {
                 }
                 (_, last) => {
                     open.extend(last);
-                    books.refute(None, None, cost, at(now));
+                    books.refute(None, Window::Minute, cost, at(now));
                 }
             }
         }
@@ -276,8 +276,8 @@ fn a_provider_that_keeps_the_unused_part_is_charged_for_it() {
 fn a_refuted_limit_grants_less_than_was_refused() {
     let mut books = Books::new(&[limit(Dimension::Tokens, Window::Minute, 60_000)], Meter::default(), at(0));
     let cost = Cost { at_least: 10, at_most: 5_000 };
-    books.refute(Some(Dimension::Tokens), Some(Window::Day), cost, at(0));
+    books.refute(Some(Dimension::Tokens), Window::Day, cost, at(0));
     assert!(books.check(cost, at(0)).is_ok(), "another window was meant");
-    books.refute(Some(Dimension::Tokens), Some(Window::Minute), cost, at(0));
+    books.refute(Some(Dimension::Tokens), Window::Minute, cost, at(0));
     assert_eq!(books.levels(at(0))[0].available, 4_999);
 }

@@ -24,6 +24,8 @@ pub struct Calibration {
 pub struct Range {
     /// A low guess.
     pub low: u64,
+    /// The best guess.
+    pub mean: u64,
     /// A high guess.
     pub high: u64,
 }
@@ -48,7 +50,11 @@ impl Calibration {
         let guess = guess as f64;
         let (mean, spread) = (guess * self.ratio, guess * self.deviation * SIDES);
         let low = (mean - spread - OVERHEAD).max(0.0);
-        Range { low: low.floor() as u64, high: (mean + spread + OVERHEAD).ceil() as u64 }
+        Range {
+            low: low.floor() as u64,
+            mean: mean.round() as u64,
+            high: (mean + spread + OVERHEAD).ceil() as u64,
+        }
     }
 
     /// An answer reported `truth` tokens for what was guessed at `guess`.
@@ -74,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_unseen_model_gets_a_quarter_to_both_sides() {
-        assert_eq!(Calibration::default().range(1_000), Range { low: 726, high: 1_274 });
+        assert_eq!(Calibration::default().range(1_000), Range { low: 726, mean: 1_000, high: 1_274 });
     }
 
     #[test]
@@ -83,7 +89,7 @@ mod tests {
         for _ in 0..60 {
             calibration.observe(10_000, 7_000);
         }
-        let Range { low, high } = calibration.range(10_000);
+        let Range { low, high, .. } = calibration.range(10_000);
         assert!(low <= 7_000 && high >= 7_000 && high - low < 1_000, "{low}..{high}");
     }
 
@@ -91,7 +97,7 @@ mod tests {
     fn a_small_request_hardly_moves_it() {
         let mut calibration = Calibration::default();
         calibration.observe(20, 80);
-        let Range { low, high } = calibration.range(1_000);
+        let Range { low, high, .. } = calibration.range(1_000);
         assert!(low > 700 && high < 1_310, "{low}..{high}");
     }
 
@@ -103,7 +109,7 @@ mod tests {
             for (guess, truth) in reports {
                 calibration.observe(guess, truth);
             }
-            let Range { low, high } = calibration.range(guess);
+            let Range { low, high, .. } = calibration.range(guess);
             prop_assert!(low <= high);
             prop_assert!(calibration.range(guess * 2).high >= high);
         }

@@ -16,13 +16,13 @@ pub struct Chunk {
     pub model: Option<Range<usize>>,
     /// Reported usage.
     pub usage: Option<Usage>,
-    /// Whether it has no choices: a chunk that only reports usage.
-    pub bare: bool,
+    /// Whether it has no choices and only reports usage.
+    pub only_usage: bool,
     /// Whether it carries anything of the answer: text, reasoning, refusal, calls, or a finish reason.
     pub payload: bool,
     /// About how many tokens of the answer it carries.
     pub tokens: u64,
-    /// The choices it has payload for, a bit each.
+    /// The choices it speaks of, a bit each.
     pub seen: u128,
     /// The choices it finishes, a bit each.
     pub finished: u128,
@@ -44,7 +44,7 @@ struct Raw<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    index: Option<u32>,
+    index: Option<i64>,
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
@@ -72,6 +72,7 @@ impl Chunk {
     #[must_use]
     pub fn parse(data: &str) -> Option<Self> {
         let raw: Raw<'_> = serde_json::from_str(data).ok()?;
+        let has_choices = raw.choices.is_some();
         let choices = raw.choices.unwrap_or_default();
         let mut chunk = Self {
             model: raw
@@ -79,10 +80,10 @@ impl Chunk {
                 .filter(|model| model.get().starts_with('"'))
                 .map(|model| json::span(data, model.get())),
             usage: raw.usage.and_then(|usage| Usage::parse(usage.get())),
-            bare: choices.is_empty(),
+            only_usage: raw.usage.is_some() && choices.is_empty(),
             ..Self::default()
         };
-        if raw.error.is_some() || chunk.bare && chunk.usage.is_none() {
+        if raw.error.is_some_and(json::says_something) || !has_choices && !chunk.only_usage {
             chunk.error = ProviderError::parse(data.as_bytes());
         }
         for choice in choices {
@@ -92,39 +93,35 @@ impl Chunk {
     }
 
     fn add(&mut self, choice: &Choice<'_>) {
-        let bit = 1u128.checked_shl(choice.index.unwrap_or(0)).unwrap_or(0);
+        let index = u32::try_from(choice.index.unwrap_or(0)).unwrap_or(0);
+        let bit = 1u128.checked_shl(index).unwrap_or(0);
         let bytes = choice.delta.as_ref().map_or(0, Delta::payload_bytes);
+        self.seen |= bit;
         if bytes > 0 {
-            self.seen |= bit;
             // One chunk a token is usual; where several share a chunk, four bytes make one.
             self.tokens += (bytes / 4).max(1);
         }
-        match choice.finish_reason.map(RawValue::get) {
+        // Some engines send an empty one until there is one.
+        let finish_reason = choice.finish_reason.filter(|reason| json::says_something(reason));
+        match finish_reason.map(RawValue::get) {
             Some("\"error\"") => {
                 self.error = Some(ProviderError::new("The provider ended the answer with an error."));
             }
             Some(_) => self.finished |= bit,
             None => {}
         }
-        self.payload |= bytes > 0 || choice.finish_reason.is_some();
+        self.payload |= bytes > 0 || finish_reason.is_some();
     }
 }
 
 impl Delta<'_> {
     fn payload_bytes(&self) -> u64 {
-        let fields = [
-            self.content,
-            self.reasoning,
-            self.reasoning_content,
-            self.refusal,
-            self.tool_calls,
-            self.function_call,
-        ];
-        let size = |value: &RawValue| match value.get() {
-            "\"\"" | "[]" | "{}" => 0,
-            text => text.len() as u64,
-        };
-        fields.into_iter().flatten().map(size).sum()
+        let texts = [self.content, self.reasoning, self.reasoning_content, self.refusal];
+        let calls = [self.tool_calls, self.function_call];
+        let size = |value: &RawValue| if json::says_something(value) { value.get().len() as u64 } else { 0 };
+        // Most of a fragment of a call is its frame: `{"index":0,"id":null,"type":"function","function":{…}}`.
+        let texts: u64 = texts.into_iter().flatten().map(size).sum();
+        texts + calls.into_iter().flatten().map(|call| size(call).div_ceil(4)).sum::<u64>()
     }
 }
 
@@ -155,7 +152,9 @@ mod tests {
             assert_eq!(delta(fields, "null").payload, payload, "{fields}");
         }
         let last = delta("{}", "\"stop\"");
-        assert!(last.payload && last.finished == 1 && last.seen == 0);
+        assert!(last.payload && last.finished == 1);
+        let unfinished = delta("{}", "\"\"");
+        assert!(!unfinished.payload && unfinished.finished == 0, "an empty finish reason is none");
     }
 
     #[test]
@@ -164,7 +163,7 @@ mod tests {
             r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#,
         )
         .unwrap();
-        assert!(chunk.bare && !chunk.payload && chunk.error.is_none());
+        assert!(chunk.only_usage && !chunk.payload && chunk.error.is_none());
         assert_eq!(chunk.usage.unwrap().total(), 7);
     }
 
@@ -180,9 +179,16 @@ mod tests {
             assert_eq!(Chunk::parse(data).unwrap().error.unwrap().message, "boom", "{data}");
         }
         assert!(delta("{}", "\"error\"").error.is_some());
-        assert!(
-            Chunk::parse(r#"{"choices":[{"delta":{"content":"a"}}],"error":null}"#).unwrap().error.is_none()
-        );
+        for none in ["null", "\"\"", "{}", "[]", "false"] {
+            let data = format!(r#"{{"choices":[{{"delta":{{"content":"a"}}}}],"error":{none}}}"#);
+            assert_eq!(Chunk::parse(&data).unwrap().error, None, "{none}");
+        }
+        for data in [
+            r#"{"choices":[],"message":"queued","type":"status"}"#,
+            r#"{"choices":[],"prompt_filter_results":[]}"#,
+        ] {
+            assert_eq!(Chunk::parse(data).unwrap().error, None, "{data}");
+        }
     }
 
     #[test]

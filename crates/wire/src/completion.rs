@@ -42,7 +42,7 @@ impl Completion {
         let fields =
             Fields::parse(text).map_err(|_| NoCompletion::Other("a body that is no whole JSON object"))?;
         let choices = fields.get("choices").and_then(choices);
-        match (fields.get("error"), choices) {
+        match (fields.get("error").filter(|error| json::says_something(error)), choices) {
             (None, Some(counted)) => {
                 let usage = fields.get("usage").and_then(|usage| Usage::parse(usage.get()));
                 Ok(Self { body: mapped(body, text, &fields, model), usage, counted })

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::redact::Redactor;
+
 /// What a provider says went wrong, from whatever shape it says it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderError {
@@ -37,6 +39,26 @@ impl ProviderError {
             Value::Object(flat) if flat.contains_key("message") => Some(Self::read(value)),
             _ => None,
         }
+    }
+
+    /// The same with keys taken out of every field.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let clean = |text: &String| redactor.redact(text).into_owned();
+        let Self { message, kind, param, code } = self;
+        Self {
+            message: clean(message),
+            kind: kind.as_ref().map(clean),
+            param: param.as_ref().map(clean),
+            code: code.as_ref().map(clean),
+        }
+    }
+
+    /// For the client, of this `type` where the provider named none.
+    #[must_use]
+    pub fn to_api(&self, kind: &str) -> ApiError {
+        let Self { message, param, code, .. } = self.clone();
+        ApiError { message, kind: self.kind.clone().unwrap_or_else(|| kind.to_owned()), param, code }
     }
 
     fn read(object: &Value) -> Self {

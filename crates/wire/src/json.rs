@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// No honest request nests deeper; engines behind the providers recurse.
 pub const MAX_DEPTH: usize = 128;
+/// No honest object has more keys; each costs memory beyond its own bytes.
+const MAX_FIELDS: usize = 1_000;
 
 /// The fields of an object in their order, values as they are written. Keys are unescaped.
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -59,6 +61,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(12);
                 while let Some((Key(key), value)) = map.next_entry()? {
+                    if fields.len() == MAX_FIELDS {
+                        return Err(Error::custom(format!("it has more than {MAX_FIELDS} keys")));
+                    }
                     fields.push((key, value));
                 }
                 Ok(Fields(fields))
@@ -96,6 +101,33 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
+/// How many elements an array of objects has; `None` if it is no such array. Nothing of it is kept.
+#[must_use]
+pub fn count_objects(value: &RawValue) -> Option<usize> {
+    struct Count;
+
+    impl<'de> Visitor<'de> for Count {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of objects")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
+            let mut count = 0;
+            while let Some(element) = elements.next_element::<&RawValue>()? {
+                if !element.get().starts_with('{') {
+                    return Err(Error::custom("an element is no object"));
+                }
+                count += 1;
+            }
+            Ok(count)
+        }
+    }
+
+    serde_json::Deserializer::from_str(value.get()).deserialize_seq(Count).ok()
+}
+
 /// Where `part`, which was borrowed from `whole`, stands in it.
 #[must_use]
 pub fn span(whole: &str, part: &str) -> Range<usize> {
@@ -112,6 +144,12 @@ pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     } else {
         Some(Cow::Borrowed(inner))
     }
+}
+
+/// Whether a value is more than null, false or something empty.
+#[must_use]
+pub fn says_something(value: &RawValue) -> bool {
+    !matches!(value.get(), "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
 /// Text as a JSON string, quotes included.
@@ -171,6 +209,18 @@ mod tests {
         let fields = Fields::parse(r#"{"model":"a","x":1,"m\u006fdel":"b"}"#).unwrap();
         assert_eq!(fields.duplicate(), Some("model"));
         assert_eq!(Fields::parse(r#"{"a":1,"b":1}"#).unwrap().duplicate(), None);
+    }
+
+    #[test]
+    fn objects_are_counted_and_keys_are_limited() {
+        let count = |text: &str| count_objects(serde_json::from_str::<&RawValue>(text).unwrap());
+        assert_eq!(count("[]"), Some(0));
+        assert_eq!(count(r#"[{}, {"a":[1]}]"#), Some(2));
+        assert_eq!(count(r#"[{}, "a"]"#), None);
+        assert_eq!(count("{}"), None);
+        let keys = |count: usize| (0..count).map(|key| format!("\"{key}\":0")).collect::<Vec<_>>().join(",");
+        assert!(Fields::parse(&format!("{{{}}}", keys(MAX_FIELDS))).is_ok());
+        assert!(Fields::parse(&format!("{{{}}}", keys(MAX_FIELDS + 1))).is_err());
     }
 
     #[test]

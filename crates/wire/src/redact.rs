@@ -45,12 +45,6 @@ impl Redactor {
             _ => text,
         }
     }
-
-    /// The same for bytes; those that are not UTF-8 are replaced as well.
-    #[must_use]
-    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        self.redact(&String::from_utf8_lossy(bytes)).into_owned().into_bytes()
-    }
 }
 
 impl fmt::Debug for Redactor {

@@ -120,10 +120,11 @@ impl Frame {
         Some(joined)
     }
 
-    /// A line that begins like a JSON object: no event at all, but how some gateways report a failure.
+    /// What begins like a JSON object, up to the end: no event at all, but how some gateways report a failure.
     #[must_use]
     pub fn bare_json(&self) -> Option<Range<usize>> {
-        self.lines().find(|line| self.0[line.clone()].trim_ascii_start().starts_with(b"{"))
+        let line = self.lines().find(|line| self.0[line.clone()].trim_ascii_start().starts_with(b"{"))?;
+        Some(line.start..self.0.len())
     }
 
     fn lines(&self) -> impl Iterator<Item = Range<usize>> {

@@ -69,7 +69,7 @@ impl ChatStream {
             Some(Chunk { error: Some(error), .. }) => Step::Failed(error),
             Some(chunk) => {
                 self.add(&chunk);
-                if self.hide_usage && chunk.bare && chunk.usage.is_some() {
+                if self.hide_usage && chunk.only_usage {
                     return Step::Withhold;
                 }
                 Step::Pass { bytes: self.mapped(frame, &data, &chunk), payload: chunk.payload }
@@ -214,6 +214,7 @@ mod tests {
             "event: error\ndata: {\"message\":\"boom\"}\n\n",
             "{\"error\":\"boom\"}\n",
             "{\"error\":\"boom\"}",
+            "{\n  \"error\": \"boom\"\n}\n",
             "event: error\ndata: boom\n\n",
         ] {
             let mut stream = ChatStream::new("m", false);
