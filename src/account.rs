@@ -182,12 +182,6 @@ impl Reservation {
         self.cost.at_most
     }
 
-    /// What is left at its account.
-    #[must_use]
-    pub fn levels(&self) -> Vec<Level> {
-        self.account.levels()
-    }
-
     /// To be set as soon as the provider may have seen the request.
     #[must_use]
     pub fn sent(&self) -> Arc<AtomicBool> {

@@ -104,7 +104,7 @@ impl Source {
             }
             None => {
                 let last = std::mem::take(&mut self.decoder).finish();
-                let payload = last.is_some_and(|frame| self.event(&frame));
+                let payload = last.is_some_and(|frame| self.tail(&frame));
                 self.finish("the stream ended in the middle of the answer");
                 payload
             }
@@ -127,7 +127,21 @@ impl Source {
     }
 
     fn event(&mut self, frame: &wire::sse::Frame) -> bool {
+        let step = self.stream.step(frame);
+        self.follow(step)
+    }
+
+    /// An event without its empty line. Half of one is not the client's concern either.
+    fn tail(&mut self, frame: &wire::sse::Frame) -> bool {
+        let done = self.stream.is_done();
         match self.stream.step(frame) {
+            Step::Pass { payload: false, .. } if self.stream.is_done() == done => false,
+            step => self.follow(step),
+        }
+    }
+
+    fn follow(&mut self, step: Step) -> bool {
+        match step {
             // A `[DONE]` in the middle of an answer would make half of it look whole.
             Step::Pass { .. } if self.stream.is_done() && !self.stream.is_whole() => {
                 self.finish("the stream said [DONE] in the middle of the answer");

@@ -145,6 +145,18 @@ async fn no_field_of_an_error_shows_a_key_however_it_is_written() {
 }
 
 #[tokio::test]
+async fn half_an_event_is_not_passed_on() {
+    let stage = Stage::alone(&[]).await;
+    let whole = [content("all"), finish()].concat();
+    let reply = stage.stream(&[&whole, "data: [DON"]).await.good();
+    assert!(reply.text().ends_with("}]}\n\n"), "{}", reply.describe());
+    let reply = stage.stream(&[&whole, "data: [DONE]"]).await.good();
+    assert!(reply.text().ends_with("data: [DONE]"), "{}", reply.describe());
+    let reply = stage.stream(&[&content("half"), "data: {\"choices\":[{\"del"]).await;
+    assert!(!reply.whole && reply.text().ends_with("}]}\n\n"), "{}", reply.describe());
+}
+
+#[tokio::test]
 async fn a_usage_chunk_of_zeros_is_withheld_too() {
     let stage = Stage::alone(&[]).await;
     let usage = event(r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#);

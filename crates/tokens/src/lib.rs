@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`estimate`]: a guess from the bytes, for any tokenizer.
+//! - [`mod@estimate`]: a guess from the bytes, for any tokenizer.
 //! - [`calibration`]: what the reported usage of earlier requests says about that guess.
 
 pub mod calibration;
