@@ -128,7 +128,7 @@ impl Source {
 
     fn event(&mut self, frame: &wire::sse::Frame) -> bool {
         let step = self.stream.step(frame);
-        self.follow(step)
+        self.follow(frame, step)
     }
 
     /// An event without its empty line. Half of one is not the client's concern either.
@@ -136,11 +136,11 @@ impl Source {
         let done = self.stream.is_done();
         match self.stream.step(frame) {
             Step::Pass { payload: false, .. } if self.stream.is_done() == done => false,
-            step => self.follow(step),
+            step => self.follow(frame, step),
         }
     }
 
-    fn follow(&mut self, step: Step) -> bool {
+    fn follow(&mut self, frame: &wire::sse::Frame, step: Step) -> bool {
         match step {
             // A `[DONE]` in the middle of an answer would make half of it look whole.
             Step::Pass { .. } if self.stream.is_done() && !self.stream.is_whole() => {
@@ -158,10 +158,12 @@ impl Source {
                 false
             }
             Step::Failed(error) => {
-                // Written anew: a key may hide in what a provider escapes.
                 let error = error.redacted(&self.redactor);
-                let event = format!("data: {}\n\n", error.to_api("server_error").to_json());
-                self.ready.push_back(event.into());
+                // What came as no event becomes none: more agents try again by themselves when they see nothing
+                // but a broken connection.
+                if frame.data().is_some() {
+                    self.ready.push_back(error_event(&error));
+                }
                 self.end.get_or_insert(SourceEnd::Error(error));
                 false
             }
@@ -184,6 +186,14 @@ impl Source {
         self.ready.drain(..).for_each(|bytes| joined.extend_from_slice(&bytes));
         Some(joined.freeze())
     }
+}
+
+/// A provider's error in the middle of an answer, for the client. It is written anew, since a key may hide in what
+/// a provider escapes; and it reads like a 503, which is what moves some agents to try again.
+fn error_event(error: &ProviderError) -> Bytes {
+    let mut error = error.to_api("server_error");
+    error.message = format!("503 provider overloaded or failing: {}", error.message);
+    format!("data: {}\n\n", error.to_json()).into()
 }
 
 /// The body of a streamed answer after its commit point.
