@@ -1,7 +1,7 @@
 //! The accept loop: who is let in, how long a head may take, and how it ends.
 //!
-//! A connection on which no whole head arrives in time is closed without a word: it is either idle, and an answer
-//! nobody asked for would be taken for the next one's, or not meant well.
+//! A connection on which nothing arrives in time is closed without a word: it is idle, and an answer nobody asked for
+//! would be taken for the next one's. Half a head gets a 408.
 
 use std::convert::Infallible;
 use std::io;

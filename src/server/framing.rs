@@ -179,9 +179,13 @@ impl AsyncRead for Watched {
 }
 
 impl Drop for Watched {
-    /// HTTP/1.0 has no chunks: only a reset tells a stream that broke from one that is over.
+    /// hyper drops a connection whose head does not come in time without a word; half a head deserves one. HTTP/1.0
+    /// has no chunks: only a reset tells a stream that broke from one that is over.
     fn drop(&mut self) {
         let over = self.linger.is_some();
+        if !over && self.head.as_ref().is_some_and(|head| !head.is_empty()) {
+            let _ = self.socket.try_write(&own_answer::head_too_late());
+        }
         if !over && self.framing.0.ends_by_close.load(Ordering::Relaxed) {
             let _ = self.socket.set_zero_linger();
         }

@@ -21,17 +21,23 @@ pub(super) fn replaced(written: &[u8]) -> Option<Vec<u8>> {
         StatusCode::URI_TOO_LONG => ("uri_too_long", "The request's address is too long."),
         _ => ("invalid_http", "This is not a well-formed HTTP/1.1 request."),
     };
+    Some(answer(status, code, message))
+}
+
+/// For a client whose request head did not come in time.
+pub(super) fn head_too_late() -> Vec<u8> {
+    let message = "The request's head did not come in time; HEADER_TIMEOUT sets the limit.";
+    answer(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+}
+
+fn answer(status: StatusCode, code: &str, message: &str) -> Vec<u8> {
     let id = request_id();
     tracing::info!(request_id = id, status = status.as_u16(), reason = message, "rejected");
     let kind = "invalid_request_error".to_owned();
     let body =
         ApiError { message: message.to_owned(), kind, param: None, code: Some(code.to_owned()) }.to_json();
     let length = body.len();
-    Some(
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-request-id: {id}\r\nconnection: close\r\n\
-             content-length: {length}\r\n\r\n{body}"
-        )
-        .into_bytes(),
-    )
+    let head = "content-type: application/json\r\nconnection: close";
+    format!("HTTP/1.1 {status}\r\n{head}\r\nx-request-id: {id}\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }

@@ -80,7 +80,7 @@ async fn every_mutation_is_served_refused_or_hung_up_on() {
         reply.status
     });
     let statuses: Vec<u16> = outcomes.buffer_unordered(32).collect().await;
-    for status in [0, 200, 400, 404, 408] {
+    for status in [200, 400, 404, 408] {
         assert!(statuses.contains(&status), "no mutation ends with {status}");
     }
     house.ask(true).await.good();
