@@ -281,3 +281,19 @@ fn a_refuted_limit_grants_less_than_was_refused() {
     books.refute(Some(Dimension::Tokens), Window::Minute, cost, at(0));
     assert_eq!(books.levels(at(0))[0].available, 4_999);
 }
+
+#[test]
+fn what_the_provider_gives_back_to_a_full_bucket_is_not_counted_again() {
+    // A thousand tokens a second.
+    let mut books = Books::new(&[limit(Dimension::Tokens, Window::Minute, 60_000)], Meter::default(), at(0));
+    let mut first = books.reserve(Cost { at_least: 10_000, at_most: 26_000 }, at(0)).unwrap();
+    books.admitted(&mut first, at(0));
+    // At 30 s the provider's bucket is full again, and the 16,000 it gives back then are lost in it. Ours hears of
+    // the end at 40 s, after another 40,000 have gone.
+    let mut second = books.reserve(Cost { at_least: 40_000, at_most: 40_000 }, at(31_000)).unwrap();
+    books.admitted(&mut second, at(31_000));
+    books.settle(first, 10_000, at(40_000));
+    // 60,000 - 40,000, and 9 s of refill.
+    assert_eq!(books.levels(at(40_000))[0].available, 29_000);
+    books.settle(second, 40_000, at(40_000));
+}
