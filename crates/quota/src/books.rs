@@ -27,7 +27,7 @@ impl Held {
     fn of(self, dimension: Dimension) -> u64 {
         match dimension {
             Dimension::Requests => self.requests,
-            Dimension::Tokens => self.tokens,
+            Dimension::Tokens | Dimension::UncachedTokens => self.tokens,
         }
     }
 
@@ -208,7 +208,7 @@ impl Books {
 fn amount(bucket: &Bucket, tokens: u64) -> u64 {
     match bucket.limit.dimension {
         Dimension::Requests => 1,
-        Dimension::Tokens => tokens,
+        Dimension::Tokens | Dimension::UncachedTokens => tokens,
     }
 }
 

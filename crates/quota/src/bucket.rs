@@ -93,7 +93,9 @@ impl Bucket {
     fn margin(&self) -> u64 {
         match self.limit.dimension {
             crate::Dimension::Requests => 0,
-            crate::Dimension::Tokens => (self.limit.capacity / 50).min(3_000),
+            crate::Dimension::Tokens | crate::Dimension::UncachedTokens => {
+                (self.limit.capacity / 50).min(3_000)
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! # Layout
 //!
 //! - [`limit`]: what a provider allows, and how it counts.
+//! - [`evidence`]: what a response says of the provider's own books.
 //! - [`books`]: all limits of one account; a request is reserved on all of them or on none.
 //! - [`bucket`](self): one limit's level in exact integers, with debt (private).
 //! - [`breaker`]: how long to stay away from a provider that failed, and the single probe afterwards.
@@ -17,12 +18,14 @@
 pub mod books;
 pub mod breaker;
 mod bucket;
+pub mod evidence;
 pub mod limit;
 pub mod retry;
 pub mod time;
 
 pub use books::{Books, Grant, Level, Shortfall};
 pub use breaker::{Breaker, Pass, Trip};
+pub use evidence::Reading;
 pub use limit::{Cost, Dimension, Limit, Meter, Window};
 pub use retry::RetryBudget;
 pub use time::Moment;

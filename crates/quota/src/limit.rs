@@ -10,6 +10,8 @@ pub enum Dimension {
     Requests,
     /// Prompt and completion tokens together.
     Tokens,
+    /// The same without those that the provider had in its prompt cache.
+    UncachedTokens,
 }
 
 /// The span a limit is named after.
@@ -64,6 +66,7 @@ impl fmt::Display for Limit {
         let dimension = match self.dimension {
             Dimension::Requests => "requests",
             Dimension::Tokens => "tokens",
+            Dimension::UncachedTokens => "uncached tokens",
         };
         let window = match self.window {
             Window::Second => "second",

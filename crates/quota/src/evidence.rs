@@ -1,0 +1,21 @@
+//! What a provider's response headers say of its own books.
+
+use std::time::Duration;
+
+use crate::limit::{Dimension, Window};
+
+/// What one response said of one limit. Nothing in it is trusted: providers report one bucket's rest beside
+/// another's limit, and answers arrive in another order than they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What is counted.
+    pub dimension: Dimension,
+    /// The span the limit is named after.
+    pub window: Window,
+    /// The most that can be spent at once, in requests or tokens.
+    pub limit: Option<u64>,
+    /// What was left once this request had been taken in, in requests or tokens.
+    pub remaining: Option<u64>,
+    /// How long until the limit starts anew, or is full again.
+    pub reset: Option<Duration>,
+}
