@@ -1,7 +1,10 @@
 //! All limits of one account: a request is reserved on every one of them, or on none.
 
-use crate::bucket::Bucket;
-use crate::limit::{Cost, Dimension, Limit, Meter, Window};
+use crate::bucket::{Bucket, Ticket, Traffic, Verdict};
+use crate::evidence::{Lesson, Reading};
+use crate::held::Held;
+use crate::limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used, Window};
+use crate::settlement::Belief;
 use crate::time::Moment;
 
 /// The books of one account.
@@ -13,32 +16,39 @@ pub struct Books {
     buckets: Vec<Bucket>,
     /// What requests in flight may still take of every limit.
     held: Held,
+    belief: Belief,
     meter: Meter,
+    /// All that was ever sent.
+    traffic: PerDimension,
+    /// Grants that were given only because unused tokens are believed to come back.
+    trusting: u64,
 }
 
-/// Units set aside for requests in flight.
+/// All requests so far, by what is counted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    requests: u64,
-    tokens: u64,
+struct PerDimension {
+    requests: Traffic,
+    tokens: Traffic,
+    uncached: Traffic,
 }
 
-impl Held {
-    fn of(self, dimension: Dimension) -> u64 {
+impl PerDimension {
+    fn of(self, dimension: Dimension) -> Traffic {
         match dimension {
             Dimension::Requests => self.requests,
-            Dimension::Tokens | Dimension::UncachedTokens => self.tokens,
+            Dimension::Tokens => self.tokens,
+            Dimension::UncachedTokens => self.uncached,
         }
     }
 
-    fn add(&mut self, requests: u64, tokens: u64) {
-        self.requests = self.requests.saturating_add(requests);
-        self.tokens = self.tokens.saturating_add(tokens);
-    }
-
-    fn remove(&mut self, requests: u64, tokens: u64) {
-        self.requests = self.requests.saturating_sub(requests);
-        self.tokens = self.tokens.saturating_sub(tokens);
+    fn add(&mut self, cost: Cost, counter: impl Fn(&mut Traffic) -> &mut u64) {
+        let add = |traffic: &mut Traffic, dimension| {
+            let counter = counter(traffic);
+            *counter = counter.wrapping_add(cost.most(dimension));
+        };
+        add(&mut self.requests, Dimension::Requests);
+        add(&mut self.tokens, Dimension::Tokens);
+        add(&mut self.uncached, Dimension::UncachedTokens);
     }
 }
 
@@ -48,8 +58,24 @@ impl Held {
 #[must_use = "a grant that is neither settled nor released holds its budget for ever"]
 pub struct Grant {
     cost: Cost,
+    sent: Moment,
     /// Whether the provider is known to have taken the request in.
     admitted: bool,
+    /// What each limit stood at when it was given; empty once the answer has been read.
+    tickets: Vec<(Dimension, Window, Ticket)>,
+    /// How many grants had been given before it only because unused tokens are believed to come back.
+    trusting_before: u64,
+}
+
+/// What a provider's refusal for a quota means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The books had known by then that there was not enough: it says nothing new.
+    pub foreseen: bool,
+    /// When the books would admit the same again.
+    pub available_at: Option<Moment>,
+    /// What was learned from it.
+    pub lessons: Vec<Lesson>,
 }
 
 /// Which limit said no, and until when.
@@ -74,24 +100,26 @@ impl Books {
     /// Full books with these limits. Without any limit every request is granted.
     #[must_use]
     pub fn new(limits: &[Limit], meter: Meter, now: Moment) -> Self {
-        let buckets = limits.iter().map(|limit| Bucket::full(*limit, now)).collect();
-        Self { buckets, held: Held::default(), meter }
+        let buckets = limits.iter().map(|limit| Bucket::full(*limit, meter.minute, now)).collect();
+        let belief = Belief::new(meter.settlement);
+        Self { buckets, held: Held::default(), belief, meter, traffic: PerDimension::default(), trusting: 0 }
     }
 
     /// Goes on with other limits: one that is there already keeps what has been spent of it, and what is set aside for
-    /// requests in flight counts for all of them.
+    /// requests in flight counts for all of them. What the provider has taught stays.
     pub fn set_limits(&mut self, limits: &[Limit], meter: Meter, now: Moment) {
         let mut old = std::mem::take(&mut self.buckets);
         let bucket = |limit: &Limit| {
-            let same = |bucket: &Bucket| {
-                bucket.limit.dimension == limit.dimension && bucket.limit.window == limit.window
-            };
+            let same = |bucket: &Bucket| bucket.limit.is_about(limit.dimension, limit.window);
             match old.iter().position(same) {
-                Some(index) => old.swap_remove(index).resized(*limit, now),
-                None => Bucket::full(*limit, now),
+                Some(index) => old.swap_remove(index).reconfigured(*limit, now),
+                None => Bucket::full(*limit, meter.minute, now),
             }
         };
         self.buckets = limits.iter().map(bucket).collect();
+        if meter.settlement != self.meter.settlement {
+            self.belief = Belief::new(meter.settlement);
+        }
         self.meter = meter;
     }
 
@@ -102,8 +130,24 @@ impl Books {
     /// [`Shortfall`] names the limit that takes the longest to admit it; nothing is set aside then.
     pub fn reserve(&mut self, cost: Cost, now: Moment) -> Result<Grant, Shortfall> {
         self.check(cost, now)?;
-        self.held.add(1, cost.at_most);
-        Ok(Grant { cost, admitted: false })
+        Ok(self.reserve_anyway(cost, now))
+    }
+
+    /// The same whatever the limits say: what is missing becomes debt.
+    pub fn reserve_anyway(&mut self, cost: Cost, now: Moment) -> Grant {
+        let trusting_before = self.trusting;
+        if self.belief.settlement == Settlement::Returned {
+            self.trusting += u64::from(self.shortfall(cost, Settlement::Kept, now).is_some());
+        }
+        self.held.add(cost);
+        self.traffic.add(cost, |traffic| &mut traffic.sent);
+        let ticket = |bucket: &mut Bucket| {
+            bucket.refill(now);
+            let Limit { dimension, window, .. } = bucket.limit;
+            (dimension, window, bucket.ticket(self.held.both(dimension), self.traffic.of(dimension), now))
+        };
+        let tickets = self.buckets.iter_mut().map(ticket).collect();
+        Grant { cost, sent: now, admitted: false, tickets, trusting_before }
     }
 
     /// Whether `cost` could be reserved now.
@@ -112,17 +156,22 @@ impl Books {
     ///
     /// The same as [`Books::reserve`].
     pub fn check(&mut self, cost: Cost, now: Moment) -> Result<(), Shortfall> {
+        self.shortfall(cost, self.belief.settlement, now).map_or(Ok(()), Err)
+    }
+
+    fn shortfall(&mut self, cost: Cost, settlement: Settlement, now: Moment) -> Option<Shortfall> {
         let mut worst: Option<Shortfall> = None;
         for bucket in &mut self.buckets {
-            let wanted = amount(bucket, cost.at_most);
-            if let Err(available_at) = bucket.check(wanted, self.held.of(bucket.limit.dimension), now) {
+            let dimension = bucket.limit.dimension;
+            let held = self.held.of(dimension, settlement);
+            if let Err(available_at) = bucket.check(cost.most(dimension), held, settlement, now) {
                 let shortfall = Shortfall { limit: bucket.limit, available_at };
                 if worst.is_none_or(|worst| later(available_at, worst.available_at)) {
                     worst = Some(shortfall);
                 }
             }
         }
-        worst.map_or(Ok(()), Err)
+        worst
     }
 
     /// The provider has taken the request in (its response head is there): what is spent for certain leaves the
@@ -131,47 +180,129 @@ impl Books {
         if std::mem::replace(&mut grant.admitted, true) {
             return;
         }
-        let certain = grant.cost.at_least.min(grant.cost.at_most);
-        self.held.remove(1, certain);
-        for bucket in &mut self.buckets {
-            bucket.debit(amount(bucket, certain), now);
-        }
+        grant.tickets = Vec::new();
+        let cost = grant.cost;
+        self.held.admitted(cost);
+        self.traffic.add(cost, |traffic| &mut traffic.admitted);
+        self.buckets.iter_mut().for_each(|bucket| bucket.admitted(cost, grant.sent, now));
     }
 
-    /// The request is over and used `tokens`, prompt and completion together.
-    pub fn settle(&mut self, mut grant: Grant, tokens: u64, now: Moment) {
-        self.admitted(&mut grant, now);
-        let Cost { at_least, at_most } = grant.cost;
-        let certain = at_least.min(at_most);
-        let tokens = if self.meter.returns_unused { tokens } else { tokens.max(at_most) };
-        self.held.remove(0, at_most - certain);
-        for bucket in self.tokens() {
-            bucket.debit(tokens.saturating_sub(certain), now);
-            bucket.credit(certain.saturating_sub(tokens), now);
+    /// Holds what the head of the response says of the provider's own books against these; to be called before
+    /// [`admitted`](Self::admitted). Returns what was learned from it.
+    pub fn sync(&mut self, grant: &Grant, readings: &[Reading], now: Moment) -> Vec<Lesson> {
+        let mut lessons = Vec::new();
+        for reading in readings {
+            let index = self.bucket_for(reading, now, &mut lessons);
+            let Some(bucket) = index.and_then(|index| self.buckets.get_mut(index)) else { continue };
+            let dimension = bucket.limit.dimension;
+            if let Some(limit) = reading.limit
+                && bucket.name_limit(limit, now)
+            {
+                lessons.push(Lesson::Limit(bucket.limit));
+            }
+            let about = |(of, by, _): &&(Dimension, Window, Ticket)| bucket.limit.is_about(*of, *by);
+            let Some((_, _, ticket)) = grant.tickets.iter().find(about) else {
+                // Nobody had named this limit when the request was sent.
+                let with_own =
+                    reading.remaining.map(|remaining| remaining.saturating_add(grant.cost.least(dimension)));
+                bucket.read_at_most(with_own, self.held.both(dimension), now);
+                continue;
+            };
+            let traffic = self.traffic.of(dimension);
+            let verdict = bucket.read(reading, ticket, grant.cost, traffic, self.belief.settlement, now);
+            self.hear(verdict, &mut lessons);
         }
+        lessons
+    }
+
+    /// The request is over.
+    pub fn settle(&mut self, mut grant: Grant, used: Used, now: Moment) {
+        self.admitted(&mut grant, now);
+        let cost = grant.cost;
+        self.held.over(cost);
+        self.buckets.iter_mut().for_each(|bucket| bucket.settle(cost, used, now));
     }
 
     /// The request was never sent, or the provider refused it: everything comes back.
     #[expect(clippy::needless_pass_by_value, reason = "a grant is handed back once")]
     pub fn release(&mut self, grant: Grant, now: Moment) {
-        let Cost { at_least, at_most } = grant.cost;
-        let certain = at_least.min(at_most);
+        let cost = grant.cost;
         if !grant.admitted {
-            return self.held.remove(1, at_most);
+            self.traffic.add(cost, |traffic| &mut traffic.dropped);
+            return self.held.remove(cost);
         }
-        self.held.remove(0, at_most - certain);
-        for bucket in &mut self.buckets {
-            bucket.credit(amount(bucket, certain), now);
-        }
+        self.held.over(cost);
+        self.buckets.iter_mut().for_each(|bucket| bucket.released(cost, now));
     }
 
-    /// The provider refused `cost` although the books had granted it: less than that is left of the limits of
-    /// this window and dimension (`None`: it did not say of what).
-    pub fn refute(&mut self, dimension: Option<Dimension>, window: Window, cost: Cost, now: Moment) {
+    /// The provider refused the request for a quota: of this dimension and window, as far as it said so. Everything comes
+    /// back; and unless the books know by now that there was not enough, less than that is left.
+    pub fn refused(
+        &mut self,
+        grant: Grant,
+        (dimension, window): (Option<Dimension>, Option<Window>),
+        readings: &[Reading],
+        now: Moment,
+    ) -> Refused {
+        // Its own trust was misplaced, or that of one which overtook it.
+        let (cost, trusting) = (grant.cost, self.trusting > grant.trusting_before);
+        self.release(grant, now);
+        let mut lessons = Vec::new();
+        let foreseen = self.check(cost, now).is_err();
+        if !foreseen {
+            if trusting && dimension != Some(Dimension::Requests) {
+                self.hear(Verdict::For(Settlement::Kept), &mut lessons);
+            }
+            self.refute(dimension, window, cost, now);
+        }
+        self.sync_refusal(readings, &mut lessons, now);
+        let available_at = self.check(cost, now).err().and_then(|shortfall| shortfall.available_at);
+        Refused { foreseen, available_at, lessons }
+    }
+
+    fn refute(&mut self, dimension: Option<Dimension>, window: Option<Window>, cost: Cost, now: Moment) {
+        // One that names no window refutes none: what it meant may be kept nowhere here.
+        let Some(window) = window else { return };
         for bucket in &mut self.buckets {
             let limit = bucket.limit;
             if limit.window == window && dimension.is_none_or(|it| it == limit.dimension) {
-                bucket.refute(amount(bucket, cost.at_most), self.held.of(limit.dimension), now);
+                bucket.refute(cost.most(limit.dimension), self.held.both(limit.dimension), now);
+            }
+        }
+    }
+
+    fn sync_refusal(&mut self, readings: &[Reading], lessons: &mut Vec<Lesson>, now: Moment) {
+        for reading in readings {
+            let index = self.bucket_for(reading, now, lessons);
+            let Some(bucket) = index.and_then(|index| self.buckets.get_mut(index)) else { continue };
+            if let Some(limit) = reading.limit
+                && bucket.name_limit(limit, now)
+            {
+                lessons.push(Lesson::Limit(bucket.limit));
+            }
+            bucket.read_at_most(reading.remaining, self.held.both(bucket.limit.dimension), now);
+        }
+    }
+
+    /// What is believed of unused tokens.
+    #[must_use]
+    pub fn settlement(&self) -> Settlement {
+        self.belief.settlement
+    }
+
+    /// Believes what was learned in an earlier life.
+    pub fn remember(&mut self, lesson: Lesson, now: Moment) {
+        match lesson {
+            Lesson::Settlement(settlement) => self.belief = Belief::new(settlement),
+            Lesson::Limit(limit) => {
+                let reading = Reading {
+                    dimension: limit.dimension,
+                    window: limit.window,
+                    limit: Some(limit.capacity),
+                    remaining: None,
+                    reset: None,
+                };
+                self.sync_refusal(&[reading], &mut Vec::new(), now);
             }
         }
     }
@@ -180,17 +311,19 @@ impl Books {
     #[must_use]
     pub fn largest(&self) -> Option<u64> {
         let limits = self.buckets.iter().map(|bucket| bucket.limit);
-        limits.filter(|limit| limit.dimension == Dimension::Tokens).map(|limit| limit.capacity).min()
+        limits.filter(|limit| limit.dimension != Dimension::Requests).map(|limit| limit.capacity).min()
     }
 
     /// What is left of each limit.
     #[must_use]
-    pub fn levels(&self, now: Moment) -> Vec<Level> {
-        let level = |bucket: &Bucket| {
+    pub fn levels(&mut self, now: Moment) -> Vec<Level> {
+        let settlement = self.belief.settlement;
+        let level = |bucket: &mut Bucket| {
             let limit = bucket.limit;
-            Level { limit, available: bucket.available(self.held.of(limit.dimension), now) }
+            let held = self.held.of(limit.dimension, settlement);
+            Level { limit, available: bucket.available(held, settlement, now) }
         };
-        self.buckets.iter().map(level).collect()
+        self.buckets.iter_mut().map(level).collect()
     }
 
     /// What has been spent on each limit since the books were opened, requests in flight at their certain part.
@@ -199,16 +332,37 @@ impl Books {
         self.buckets.iter().map(|bucket| (bucket.limit, bucket.spent())).collect()
     }
 
-    fn tokens(&mut self) -> impl Iterator<Item = &mut Bucket> {
-        self.buckets.iter_mut().filter(|bucket| bucket.limit.dimension == Dimension::Tokens)
+    fn hear(&mut self, verdict: Verdict, lessons: &mut Vec<Lesson>) {
+        if self.belief.hear(verdict) {
+            lessons.push(Lesson::Settlement(self.belief.settlement));
+        }
     }
-}
 
-/// What a request that uses `tokens` takes from this bucket.
-fn amount(bucket: &Bucket, tokens: u64) -> u64 {
-    match bucket.limit.dimension {
-        Dimension::Requests => 1,
-        Dimension::Tokens | Dimension::UncachedTokens => tokens,
+    /// The limit that a reading is about; one that nobody has named before is opened.
+    fn bucket_for(&mut self, reading: &Reading, now: Moment, lessons: &mut Vec<Lesson>) -> Option<usize> {
+        let tokens = reading.dimension != Dimension::Requests;
+        let about = |bucket: &Bucket| {
+            bucket.limit.window == reading.window && (bucket.limit.dimension != Dimension::Requests) == tokens
+        };
+        let candidates = self.buckets.iter().enumerate().filter(|(_, bucket)| about(bucket));
+        // A provider with limits for cached and uncached tokens does not say which of the two it means.
+        let distance = |bucket: &Bucket| match reading.limit {
+            Some(limit) => bucket.limit.capacity.abs_diff(limit),
+            None => u64::from(bucket.limit.dimension != reading.dimension),
+        };
+        let nearest = candidates.min_by_key(|(_, bucket)| distance(bucket)).map(|(index, _)| index);
+        if nearest.is_some() {
+            return nearest;
+        }
+        let limit = Limit::new(reading.dimension, reading.window, reading.limit?, self.meter.minute);
+        let refill = match self.meter.day_begins {
+            Some(mark) if limit.window == Window::Day => Refill::Fixed(mark),
+            _ => Refill::Continuous,
+        };
+        let limit = Limit { refill, ..limit };
+        self.buckets.push(Bucket::learned(limit, self.meter.minute, now));
+        lessons.push(Lesson::Limit(limit));
+        Some(self.buckets.len() - 1)
     }
 }
 

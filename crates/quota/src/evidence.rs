@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limit::{Dimension, Window};
+use crate::limit::{Dimension, Limit, Settlement, Window};
 
 /// What one response said of one limit. Nothing in it is trusted: providers report one bucket's rest beside
 /// another's limit, and answers arrive in another order than they were written.
@@ -18,4 +18,13 @@ pub struct Reading {
     pub remaining: Option<u64>,
     /// How long until the limit starts anew, or is full again.
     pub reset: Option<Duration>,
+}
+
+/// What the books learned from a provider, to be logged and remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    /// Another limit than was known is in force.
+    Limit(Limit),
+    /// What becomes of unused tokens is not what was believed.
+    Settlement(Settlement),
 }

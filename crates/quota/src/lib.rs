@@ -10,7 +10,8 @@
 //! - [`limit`]: what a provider allows, and how it counts.
 //! - [`evidence`]: what a response says of the provider's own books.
 //! - [`books`]: all limits of one account; a request is reserved on all of them or on none.
-//! - [`bucket`](self): one limit's level in exact integers, with debt (private).
+//! - `bucket`, `held`: one limit's level in exact integers, with debt; what requests in flight may still take.
+//! - `settlement`: whether unused tokens come back, as far as is known.
 //! - [`breaker`]: how long to stay away from a provider that failed, and the single probe afterwards.
 //! - [`retry`]: how many tries beyond the first the proxy may spend.
 //! - [`time`]: the moment type that all of them take.
@@ -19,13 +20,15 @@ pub mod books;
 pub mod breaker;
 mod bucket;
 pub mod evidence;
+mod held;
 pub mod limit;
 pub mod retry;
+mod settlement;
 pub mod time;
 
 pub use books::{Books, Grant, Level, Shortfall};
 pub use breaker::{Breaker, Pass, Trip};
-pub use evidence::Reading;
-pub use limit::{Cost, Dimension, Limit, Meter, Window};
+pub use evidence::{Lesson, Reading};
+pub use limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used, Window};
 pub use retry::RetryBudget;
 pub use time::Moment;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::time::Moment;
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dimension {
@@ -40,7 +42,19 @@ impl Window {
     }
 }
 
-/// One limit: `capacity` units, refilled continuously at `capacity` per `period`.
+/// How what was spent of a limit comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refill {
+    /// All the time, a full limit in its period.
+    #[default]
+    Continuous,
+    /// Each unit one period after it was spent.
+    Sliding,
+    /// All at once, at this moment and every period from it.
+    Fixed(Moment),
+}
+
+/// One limit: `capacity` units that come back within `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What is counted.
@@ -49,15 +63,27 @@ pub struct Limit {
     pub window: Window,
     /// The most that can be spent at once, in requests or tokens; at least 1.
     pub capacity: u64,
-    /// The time in which an empty bucket fills.
+    /// The time in which all of it comes back.
     pub period: Duration,
+    /// In which way it does.
+    pub refill: Refill,
+    /// Whether the operator set it: what the provider says may lower it then, but not raise it.
+    pub ceiling: bool,
 }
 
 impl Limit {
-    /// A limit of `capacity` units per `window`, where a minute lasts `minute`.
+    /// A limit of `capacity` units per `window`, where a minute lasts `minute`: refilled continuously, and a
+    /// starting point that the provider's word moves both ways.
     #[must_use]
     pub fn new(dimension: Dimension, window: Window, capacity: u64, minute: Duration) -> Self {
-        Self { dimension, window, capacity: capacity.max(1), period: window.length(minute) }
+        let (capacity, period) = (capacity.max(1), window.length(minute));
+        Self { dimension, window, capacity, period, refill: Refill::Continuous, ceiling: false }
+    }
+
+    /// Whether both are about the same thing, however much they allow.
+    #[must_use]
+    pub fn is_about(&self, dimension: Dimension, window: Window) -> bool {
+        self.dimension == dimension && self.window == window
     }
 }
 
@@ -84,19 +110,90 @@ impl fmt::Display for Limit {
 pub struct Cost {
     /// Tokens that are spent for certain once the provider has accepted it: a low guess of the prompt.
     pub at_least: u64,
-    /// Tokens that the provider sets aside when it accepts: a high guess of the prompt, and the longest answer.
+    /// A low guess of what the provider sets aside when it accepts: the prompt and the longest answer.
+    pub set_aside: u64,
+    /// A high guess of the same.
     pub at_most: u64,
+    /// Tokens of the prompt that the provider will find in its cache; 0 where that is not sure.
+    pub cached: u64,
+}
+
+impl Cost {
+    /// The most that the provider sets aside of a limit of this dimension.
+    #[must_use]
+    pub fn most(self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => 1,
+            Dimension::Tokens => self.at_most,
+            Dimension::UncachedTokens => self.at_most.saturating_sub(self.cached),
+        }
+    }
+
+    /// The least that it sets aside.
+    #[must_use]
+    pub fn set_aside(self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => 1,
+            Dimension::Tokens => self.set_aside.min(self.at_most),
+            Dimension::UncachedTokens => self.set_aside.min(self.at_most).saturating_sub(self.cached),
+        }
+    }
+
+    /// What is gone for certain once it has been accepted.
+    #[must_use]
+    pub fn least(self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => 1,
+            Dimension::Tokens => self.at_least.min(self.at_most),
+            Dimension::UncachedTokens => self.at_least.min(self.at_most).saturating_sub(self.cached),
+        }
+    }
+}
+
+/// What one request has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Prompt and completion tokens together.
+    pub tokens: u64,
+    /// Those of the prompt that the provider had in its cache.
+    pub cached: u64,
+}
+
+impl Used {
+    /// What it has used of a limit of this dimension.
+    #[must_use]
+    pub fn of(self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => 1,
+            Dimension::Tokens => self.tokens,
+            Dimension::UncachedTokens => self.tokens.saturating_sub(self.cached),
+        }
+    }
+}
+
+/// What becomes, at the end, of the tokens that a provider set aside and the answer did not use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settlement {
+    /// They come back.
+    #[default]
+    Returned,
+    /// They are spent.
+    Kept,
 }
 
 /// How a provider counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meter {
-    /// Whether the provider gives back, at the end, what it set aside and the answer did not use.
-    pub returns_unused: bool,
+    /// What is taken for granted of it until there is evidence.
+    pub settlement: Settlement,
+    /// How long a minute lasts.
+    pub minute: Duration,
+    /// A moment at which a day begins, where the provider counts by days that begin; `None`: days refill continuously.
+    pub day_begins: Option<Moment>,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { returns_unused: true }
+        Self { settlement: Settlement::Returned, minute: Duration::from_mins(1), day_begins: None }
     }
 }
