@@ -8,8 +8,8 @@ use quota::Moment;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// Seconds since 1970 at the origin.
-    unix: u64,
+    /// Time since 1970 at the origin.
+    unix: Duration,
 }
 
 impl Clock {
@@ -17,7 +17,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
     pub fn start() -> Self {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self { origin: Instant::now(), unix }
     }
 
@@ -30,7 +30,13 @@ impl Clock {
     /// When the clock was started, in seconds since 1970.
     #[must_use]
     pub fn started_unix(&self) -> u64 {
-        self.unix
+        self.unix.as_secs()
+    }
+
+    /// The time since 1970.
+    #[must_use]
+    pub fn since_1970(&self) -> Duration {
+        self.unix.saturating_add(self.origin.elapsed())
     }
 
     /// The moment `time` from now, for the timers of the runtime.

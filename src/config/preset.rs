@@ -27,6 +27,10 @@ pub struct Preset {
     pub completion_reserve: Option<u64>,
     /// Whether what was set aside and not used comes back at the end.
     pub returns_unused: bool,
+    /// Whether what a day allows comes back at midnight UTC, and not all the time.
+    pub days_begin_utc: bool,
+    /// Whether limits only say when others are to be preferred, but for those that the operator set.
+    pub soft_limits: bool,
     /// How its rate-limit headers are spelled.
     pub headers: Dialect,
     /// Fields it refuses, and what becomes of them.
@@ -177,6 +181,8 @@ fn read(written: &mut Written, name: &str) -> Preset {
         models: models(written, &at("models")),
         completion_reserve: tokens(written, &at("completion_reserve")),
         returns_unused: flag(written, &at("returns_unused"), true),
+        days_begin_utc: flag(written, &at("days_begin_utc"), false),
+        soft_limits: flag(written, &at("soft_limits"), false),
         headers: dialect(written, &at("headers")),
         edits: edits(written, name),
         default_plan,

@@ -39,6 +39,8 @@ pub struct Provider {
     pub plan: Option<String>,
     /// What to keep to: what was set, and the plan's for the others.
     pub limits: Limits,
+    /// Those of them that were set: nothing that the provider says lifts them.
+    pub ceilings: Limits,
     /// What to correct when the provider refuses, for messages.
     pub settings: Settings,
     pub(super) contexts: Contexts,
@@ -164,6 +166,7 @@ fn provider(written: &mut Written, shelf: &mut Shelf, name: &str, implicit: bool
         models: models?,
         plan,
         limits,
+        ceilings: limits.only_written(written, &at("limits")),
         settings,
         contexts,
     })

@@ -74,6 +74,8 @@ pub(super) const PRESET: &[(&str, Node)] = &[
     ("models", Items(&[("name", Value), ("context", Value), ("max_output", Value)])),
     ("completion_reserve", Value),
     ("returns_unused", Value),
+    ("days_begin_utc", Value),
+    ("soft_limits", Value),
     ("headers", Value),
     ("rejects", Value),
     ("renames", Items(&[("from", Value), ("to", Value)])),

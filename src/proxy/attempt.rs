@@ -65,7 +65,7 @@ pub(super) async fn attempt<'a>(
         if head.status != StatusCode::OK {
             return Err(Failure::from_answer(head.status, &head.headers, &error_body(body).await, rules));
         }
-        reservation.admitted();
+        reservation.admitted(&[]);
         let body = if request.stream {
             TakenBody::Stream(Box::new(committed(proxy, request, rules, &head.headers, body).await?))
         } else {

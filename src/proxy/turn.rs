@@ -32,6 +32,8 @@ pub(super) struct Turn<'a> {
     /// Still to be asked in this round.
     queue: VecDeque<Arc<Target>>,
     pauses: usize,
+    /// Those left would take it for money, or slowly: now they are asked for that.
+    insists: bool,
 }
 
 /// What follows from a failure.
@@ -45,7 +47,7 @@ impl<'a> Turn<'a> {
         proxy.retries.lock().deposit();
         let targets = proxy.targets(&request.model).unwrap_or_default();
         let queue = targets.iter().cloned().collect();
-        Self { proxy, targets, estimate: proxy.estimate(request), report, queue, pauses: 0 }
+        Self { proxy, targets, estimate: proxy.estimate(request), report, queue, pauses: 0, insists: false }
     }
 
     /// Our id of the request.
@@ -56,12 +58,23 @@ impl<'a> Turn<'a> {
     /// Who is next. Where everybody has been asked, and somebody is likely to answer in a moment, that moment
     /// passes first.
     pub(super) async fn next_target(&mut self) -> Option<Arc<Target>> {
+        if self.queue.is_empty() && !std::mem::replace(&mut self.insists, true) {
+            self.queue = self.held_back();
+        }
         if self.queue.is_empty() {
             let (again, pause) = self.next_round()?;
             tokio::time::sleep(pause).await;
             self.queue = again;
         }
         self.queue.pop_front()
+    }
+
+    /// Those that only a soft limit held back.
+    fn held_back(&self) -> VecDeque<Arc<Target>> {
+        let held_back = |step: &&&Step| {
+            matches!(step.verdict, Verdict::Skipped(Skip::Short(_))) && step.target.account.is_soft()
+        };
+        self.report.latest().iter().filter(held_back).map(|step| Arc::clone(&step.target)).collect()
     }
 
     /// Those worth asking again in this request, and when; `None`: it is over.
@@ -106,7 +119,10 @@ impl<'a> Turn<'a> {
     pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
         let reserved = match target.would_be_too_long(self.estimate) {
             Some(context) => Err(Skip::TooLong(context)),
-            None => target.account.reserve(self.estimate, self.is_last(target)),
+            None => {
+                let insists = self.insists && target.account.is_soft();
+                target.account.reserve(self.estimate, insists || self.is_last(target))
+            }
         };
         match reserved {
             Ok(reservation) => {
@@ -175,7 +191,7 @@ impl<'a> Turn<'a> {
     /// Tells the books and the breaker.
     fn judge(&self, target: &Target, reservation: &mut Reservation, failure: &Failure) {
         if let Kind::RateLimited(dimension, window) = failure.kind {
-            reservation.refused(dimension, window, failure.retry_after);
+            reservation.refused((dimension, window), failure.retry_after, &[]);
             return;
         }
         if failure.kind.is_free() {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use simulator::{Limits, Profile};
+use simulator::{Limits, Profile, Simulator};
 
-use crate::harness::House;
+use crate::harness::{House, Running, question};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -78,4 +78,61 @@ async fn a_saturated_minute_is_used_and_nothing_is_refused() {
     let used = stats.admitted as f64 / bound;
     assert_eq!(stats.refused_by_scope.total(), 0, "{stats:?}");
     assert!(used > 0.85, "{used} of what the bucket allows, {stats:?}");
+}
+
+#[tokio::test]
+async fn a_soft_limit_orders_providers_and_refuses_nobody() {
+    let chutes = Simulator::start(Profile { models: vec!["some-model".into()], ..Profile::chutes() })
+        .await
+        .expect("a port");
+    let fast = Profile {
+        limits: Limits { requests_per_minute: Some(4), ..Limits::NONE },
+        models: vec!["some-model".into()],
+        ..Profile::cerebras()
+    };
+    let fast = Simulator::start(fast).await.expect("a port");
+    let file = |limits: &str| {
+        format!(
+            r#"
+[providers.chutes]
+base_url = "{}"
+key = {{ env = "KEY" }}
+models = ["some-model"]
+plan = "base"
+{limits}
+
+[providers.fast]
+preset = "openai-compatible"
+base_url = "{}"
+key = {{ env = "KEY" }}
+models = ["some-model"]
+limits = {{ requests_per_minute = 2 }}
+
+[presets.chutes.plans.base]
+requests_per_minute = 3
+
+[models.qwen-3-coder]
+routes = ["chutes", "fast"]
+"#,
+            chutes.base_url(),
+            fast.base_url()
+        )
+    };
+    let vars = [("KEY", "a-key-0123456789"), ("RATE_WINDOW_MS", "36000000")];
+    let ask = async |proxy: &Running| proxy.chat(question(false).to_string().as_bytes()).await;
+    let proxy = Running::start_with(&file(""), &vars).await;
+    let mut providers = Vec::new();
+    for _ in 0..8 {
+        providers.push(ask(&proxy).await.good().provider());
+    }
+    assert_eq!(providers, ["chutes", "chutes", "chutes", "fast", "fast", "chutes", "chutes", "chutes"]);
+    // What the operator set is a ceiling even there.
+    let proxy = Running::start_with(&file("limits = { requests_per_minute = 1 }"), &vars).await;
+    let statuses = [
+        ask(&proxy).await.status,
+        ask(&proxy).await.status,
+        ask(&proxy).await.status,
+        ask(&proxy).await.status,
+    ];
+    assert_eq!(statuses, [200, 200, 200, 429]);
 }

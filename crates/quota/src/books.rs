@@ -137,7 +137,7 @@ impl Books {
     pub fn reserve_anyway(&mut self, cost: Cost, now: Moment) -> Grant {
         let trusting_before = self.trusting;
         if self.belief.settlement == Settlement::Returned {
-            self.trusting += u64::from(self.shortfall(cost, Settlement::Kept, now).is_some());
+            self.trusting += u64::from(self.shortfall(cost, Settlement::Kept, now, |_| true).is_some());
         }
         self.held.add(cost);
         self.traffic.add(cost, |traffic| &mut traffic.sent);
@@ -156,12 +156,27 @@ impl Books {
     ///
     /// The same as [`Books::reserve`].
     pub fn check(&mut self, cost: Cost, now: Moment) -> Result<(), Shortfall> {
-        self.shortfall(cost, self.belief.settlement, now).map_or(Ok(()), Err)
+        self.shortfall(cost, self.belief.settlement, now, |_| true).map_or(Ok(()), Err)
     }
 
-    fn shortfall(&mut self, cost: Cost, settlement: Settlement, now: Moment) -> Option<Shortfall> {
+    /// The same where only what the operator set counts.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Books::reserve`].
+    pub fn check_ceilings(&mut self, cost: Cost, now: Moment) -> Result<(), Shortfall> {
+        self.shortfall(cost, self.belief.settlement, now, |limit| limit.ceiling).map_or(Ok(()), Err)
+    }
+
+    fn shortfall(
+        &mut self,
+        cost: Cost,
+        settlement: Settlement,
+        now: Moment,
+        counts: impl Fn(&Limit) -> bool,
+    ) -> Option<Shortfall> {
         let mut worst: Option<Shortfall> = None;
-        for bucket in &mut self.buckets {
+        for bucket in self.buckets.iter_mut().filter(|bucket| counts(&bucket.limit)) {
             let dimension = bucket.limit.dimension;
             let held = self.held.of(dimension, settlement);
             if let Err(available_at) = bucket.check(cost.most(dimension), held, settlement, now) {

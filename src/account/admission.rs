@@ -1,0 +1,298 @@
+//! What an account decides: pure, so that the proxy and a replay in virtual time share it to the letter.
+//!
+//! Books, breaker and experience of one account, with time as an argument. A [`Permit`] goes through it from the
+//! reservation to the end, and each step may be taken once; what is left out is made up for by [`Admission::close`].
+
+use std::time::Duration;
+
+use quota::{
+    Books, Breaker, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used,
+    Window,
+};
+use tokens::Calibration;
+use wire::Usage;
+
+use super::{Estimate, Skip};
+use crate::failure::Kind;
+
+/// An answer that was cut off is charged this much more than was counted of it, in tokens.
+const CUT_MARGIN: u64 = 64;
+/// After a refusal that names no time the account is left alone this long at the least.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is settled about an account from outside.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What it may spend.
+    pub limits: Vec<Limit>,
+    /// How its provider counts.
+    pub meter: Meter,
+    /// Whether limits only say when others are to be preferred, but for those that the operator set: beyond them the
+    /// provider takes money, or more time.
+    pub soft: bool,
+    /// Tokens that the provider sets aside for an answer at the most, and where the client names no maximum; `None`:
+    /// what the client names.
+    pub completion_reserve: Option<u64>,
+    /// Requests that may be under way at once.
+    pub concurrent_requests: Option<u64>,
+    /// No pause is longer.
+    pub longest_pause: Duration,
+}
+
+/// The state of one account.
+#[derive(Debug)]
+pub struct Admission {
+    books: Books,
+    breaker: Breaker,
+    calibration: Calibration,
+    /// What opened the breaker last.
+    tripped_by: Option<Kind>,
+    under_way: u64,
+    terms: Terms,
+}
+
+/// One request's way through an account.
+#[derive(Debug)]
+pub struct Permit {
+    /// Taken when the books have been told the outcome.
+    grant: Option<Grant>,
+    /// Taken when the breaker has.
+    pass: Option<Pass>,
+    estimate: Estimate,
+    cost: Cost,
+}
+
+impl Permit {
+    /// Tokens set aside.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        self.cost.at_most
+    }
+}
+
+/// What followed from a provider's refusal for a quota.
+#[derive(Debug)]
+pub struct Refused {
+    /// The books had known by then that there was not enough.
+    pub foreseen: bool,
+    /// What was learned.
+    pub lessons: Vec<Lesson>,
+}
+
+impl Admission {
+    /// An account that has spent nothing.
+    #[must_use]
+    pub fn new(terms: Terms, now: Moment) -> Self {
+        Self {
+            books: Books::new(&terms.limits, terms.meter, now),
+            breaker: Breaker::new(terms.longest_pause),
+            calibration: Calibration::default(),
+            tripped_by: None,
+            under_way: 0,
+            terms,
+        }
+    }
+
+    /// Goes on under other terms; what has been spent, set aside and learned stays.
+    pub fn set(&mut self, terms: Terms, now: Moment) {
+        self.books.set_limits(&terms.limits, terms.meter, now);
+        self.breaker.set_longest(terms.longest_pause);
+        self.terms = terms;
+    }
+
+    /// Sets aside what the request will cost, on all limits at once. `alone`: nobody else would be asked, so that
+    /// waiting for a probe of a provider that was in trouble would gain nothing, and soft limits hold nobody back.
+    ///
+    /// # Errors
+    ///
+    /// [`Skip`] says why not; nothing is set aside then.
+    pub fn reserve(&mut self, estimate: Estimate, alone: bool, now: Moment) -> Result<Permit, Skip> {
+        let cost = self.cost(estimate);
+        self.check_books(cost, alone, now)?;
+        self.check_full()?;
+        let tripped_by = self.tripped_by;
+        let skip = |until: Option<Moment>| until.map_or(Skip::Probing, |until| Skip::Open(until, tripped_by));
+        let quota = matches!(tripped_by, Some(Kind::RateLimited(..)));
+        let pass = match self.breaker.admit(now) {
+            Err(None) if alone && !quota => Pass::Closed,
+            admitted => admitted.map_err(skip)?,
+        };
+        self.under_way += 1;
+        let grant = self.books.reserve_anyway(cost, now);
+        Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost })
+    }
+
+    /// Why it would be passed over now, if it would.
+    #[must_use]
+    pub fn would_skip(&mut self, estimate: Estimate, now: Moment) -> Option<Skip> {
+        let cost = self.cost(estimate);
+        let short = self.check_books(cost, false, now).err().or_else(|| self.check_full().err());
+        short.or_else(|| self.breaker.open_until(now).map(|until| Skip::Open(until, self.tripped_by)))
+    }
+
+    /// When it will take a request of this size, if nothing else happens; `None`: never.
+    #[must_use]
+    pub fn available_at(&mut self, estimate: Estimate, now: Moment) -> Option<Moment> {
+        let open = self.breaker.open_until(now).unwrap_or(now);
+        match self.books.check(self.cost(estimate), now) {
+            Ok(()) => Some(open),
+            Err(shortfall) => Some(shortfall.available_at?.max(open)),
+        }
+    }
+
+    /// Whether its limits only say when others are to be preferred.
+    #[must_use]
+    pub fn is_soft(&self) -> bool {
+        self.terms.soft
+    }
+
+    /// A low guess of the prompt's tokens, by what answers have reported so far.
+    #[must_use]
+    pub fn at_least(&self, estimate: Estimate) -> u64 {
+        self.calibration.range(estimate.prompt).low
+    }
+
+    /// What is left of each limit.
+    #[must_use]
+    pub fn levels(&mut self, now: Moment) -> Vec<Level> {
+        self.books.levels(now)
+    }
+
+    /// The provider has taken the request in; its response's head says this of its own books.
+    pub fn admitted(&mut self, permit: &mut Permit, readings: &[Reading], now: Moment) -> Vec<Lesson> {
+        let Some(grant) = &mut permit.grant else { return Vec::new() };
+        let lessons = self.books.sync(grant, readings, now);
+        self.books.admitted(grant, now);
+        lessons
+    }
+
+    /// The answer is over: `usage` is what the provider reported, if it did, `counted` what was counted of the answer.
+    pub fn settle(&mut self, permit: &mut Permit, usage: Option<Usage>, counted: u64, now: Moment) {
+        let counted = self.counted(permit, counted);
+        let used = match usage.filter(|usage| usage.prompt_tokens > 0) {
+            None => Used { tokens: counted, cached: 0 },
+            Some(usage) => {
+                self.calibration.observe(permit.estimate.prompt, usage.prompt_tokens);
+                // A report beyond all reason would lock the account for ages.
+                let tokens = usage.total().min(permit.cost.at_most.max(counted).saturating_mul(4));
+                Used { tokens, cached: 0 }
+            }
+        };
+        if let Some(grant) = permit.grant.take() {
+            self.books.settle(grant, used, now);
+        }
+    }
+
+    /// The provider did nothing for it: everything comes back.
+    pub fn release(&mut self, permit: &mut Permit, now: Moment) {
+        if let Some(grant) = permit.grant.take() {
+            self.books.release(grant, now);
+        }
+    }
+
+    /// The provider refused it for a quota, of this dimension and window as far as it said so. Unless the books had known
+    /// better by then, they are refuted, and the account is left alone for as long as the provider says.
+    pub fn refused(
+        &mut self,
+        permit: &mut Permit,
+        scope: (Option<Dimension>, Option<Window>),
+        hint: Option<Duration>,
+        readings: &[Reading],
+        now: Moment,
+    ) -> Refused {
+        let Some(grant) = permit.grant.take() else {
+            return Refused { foreseen: true, lessons: Vec::new() };
+        };
+        let refused = self.books.refused(grant, scope, readings, now);
+        if refused.foreseen {
+            self.undecided(permit);
+        } else {
+            let base = refused.available_at.map_or(Duration::ZERO, |moment| moment - now).max(SHORTEST_PAUSE);
+            let trip = Trip { threshold: 1, hint, base, ceiling: Duration::MAX };
+            self.failed(permit, Kind::RateLimited(scope.0, scope.1), trip, now);
+        }
+        Refused { foreseen: refused.foreseen, lessons: refused.lessons }
+    }
+
+    /// The provider works: the circuit closes.
+    pub fn works(&mut self, permit: &mut Permit) {
+        if let Some(pass) = permit.pass {
+            self.breaker.succeeded(pass);
+            // What comes after is about a closed circuit.
+            permit.pass = Some(Pass::Closed);
+        }
+    }
+
+    /// An answer has begun: a probe has found what it looked for. The rest is told when the answer is over.
+    pub fn probed(&mut self, permit: &mut Permit) {
+        if permit.pass == Some(Pass::Probe) {
+            self.works(permit);
+        }
+    }
+
+    /// It failed in a way that speaks against the provider.
+    pub fn failed(&mut self, permit: &mut Permit, kind: Kind, trip: Trip, now: Moment) {
+        if let Some(pass) = permit.pass.take()
+            && self.breaker.failed(pass, trip, now)
+        {
+            self.tripped_by = Some(kind);
+        }
+    }
+
+    /// It is over, whatever was told of it: what was never `sent` comes back, else what was `counted` of the answer is
+    /// charged.
+    pub fn close(&mut self, permit: &mut Permit, sent: bool, counted: u64, now: Moment) {
+        if sent {
+            self.settle(permit, None, counted, now);
+        } else {
+            self.release(permit, now);
+        }
+        self.undecided(permit);
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    fn undecided(&mut self, permit: &mut Permit) {
+        if let Some(pass) = permit.pass.take() {
+            self.breaker.undecided(pass);
+        }
+    }
+
+    /// The prompt and what was counted of the answer, with a margin, but no more than was set aside.
+    fn counted(&self, permit: &Permit, counted: u64) -> u64 {
+        let prompt = self.calibration.range(permit.estimate.prompt).high;
+        prompt.saturating_add(counted).saturating_add(CUT_MARGIN).min(permit.cost.at_most)
+    }
+
+    fn check_books(&mut self, cost: Cost, alone: bool, now: Moment) -> Result<(), Skip> {
+        let checked = if alone && self.terms.soft {
+            self.books.check_ceilings(cost, now)
+        } else {
+            self.books.check(cost, now)
+        };
+        checked.map_err(Skip::Short)
+    }
+
+    fn check_full(&self) -> Result<(), Skip> {
+        match self.terms.concurrent_requests {
+            Some(most) if self.under_way >= most => Err(Skip::Full(most)),
+            _ => Ok(()),
+        }
+    }
+
+    fn cost(&self, estimate: Estimate) -> Cost {
+        let prompt = self.calibration.range(estimate.prompt);
+        let answer = match (estimate.max_tokens, self.terms.completion_reserve) {
+            (Some(named), Some(most)) => named.min(most),
+            (named, most) => named.or(most).unwrap_or(0),
+        };
+        let at_most = prompt.high.saturating_add(answer);
+        // A full bucket is enough for what fits by the best guess; only the caution around it does not.
+        let largest = self.books.largest().unwrap_or(u64::MAX).max(prompt.mean.saturating_add(answer));
+        Cost {
+            at_least: prompt.low,
+            set_aside: prompt.low.saturating_add(answer),
+            at_most: at_most.min(largest),
+            cached: 0,
+        }
+    }
+}
