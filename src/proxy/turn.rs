@@ -117,12 +117,10 @@ impl<'a> Turn<'a> {
 
     /// Sets aside what the request costs at a target, or notes why it is passed over.
     pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
+        let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
         let reserved = match target.would_be_too_long(self.estimate) {
             Some(context) => Err(Skip::TooLong(context)),
-            None => {
-                let insists = self.insists && target.account.is_soft();
-                target.account.reserve(self.estimate, insists || self.is_last(target))
-            }
+            None => target.account.reserve(self.estimate, alone),
         };
         match reserved {
             Ok(reservation) => {
