@@ -9,6 +9,7 @@
 //! Whether the provider gives anything back is an assumption, so every level is kept twice: as it is if it does,
 //! and as it is if it does not. The evidence that refutes one leaves the other ready for use.
 //!
+//! - `allowance`: what of it is leased to this process.
 //! - `evidence`: what the provider says of its own level.
 //! - `foreign`: what others seem to spend of it.
 //! - `sliding`: what was spent when, where each unit comes back one period later.
@@ -18,10 +19,12 @@ use std::time::Duration;
 use crate::limit::{Cost, Dimension, Limit, Refill, Settlement, Used};
 use crate::time::Moment;
 
+mod allowance;
 mod evidence;
 mod foreign;
 mod sliding;
 
+use allowance::Allowance;
 pub(crate) use evidence::{Ticket, Traffic, Verdict};
 use foreign::Foreign;
 use sliding::Spendings;
@@ -83,6 +86,9 @@ pub(crate) struct Bucket {
     credited: Moment,
     spendings: Spendings,
     foreign: Foreign,
+    allowance: Allowance,
+    /// Whether other processes lease of it: then its level may move without anybody else's doing.
+    shared: bool,
     minute: Duration,
 }
 
@@ -100,6 +106,8 @@ impl Bucket {
             credited: now,
             spendings: Spendings::default(),
             foreign: Foreign::default(),
+            allowance: Allowance::default(),
+            shared: false,
             minute,
         };
         bucket.fit(limit);
@@ -251,6 +259,7 @@ impl Bucket {
         self.refill(now);
         let amount = units.map(|units| self.scale_signed(units));
         self.level = self.level.with(amount, i128::saturating_sub);
+        self.allowance.take(amount);
         self.note_spending(amount, now);
     }
 
@@ -266,6 +275,7 @@ impl Bucket {
         let amount = units.map(|units| self.scale_signed(units));
         let full = self.full;
         self.level = self.level.with(amount, i128::saturating_add).map(|level| level.min(full));
+        self.allowance.give(amount);
         self.spendings.remove(amount);
     }
 
@@ -273,6 +283,7 @@ impl Bucket {
         self.refill(now);
         let over = self.level.with(most, |level, most| level.saturating_sub(most).max(0));
         self.level = self.level.with(over, i128::saturating_sub);
+        self.allowance.note_evidence(over.map(|over| -over));
         self.note_spending(over, now);
     }
 

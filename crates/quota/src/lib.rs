@@ -10,6 +10,7 @@
 //! - [`limit`]: what a provider allows, and how it counts.
 //! - [`evidence`]: what a response says of the provider's own books.
 //! - [`books`]: all limits of one account; a request is reserved on all of them or on none.
+//! - [`lease`]: where several processes, and one after a crash, get their budget from.
 //! - `bucket`, `held`: one limit's level in exact integers, with debt; what requests in flight may still take.
 //! - `settlement`: whether unused tokens come back, as far as is known.
 //! - [`breaker`]: how long to stay away from a provider that failed, and the single probe afterwards.
@@ -21,6 +22,7 @@ pub mod breaker;
 mod bucket;
 pub mod evidence;
 mod held;
+pub mod lease;
 pub mod limit;
 pub mod retry;
 mod settlement;
@@ -29,6 +31,7 @@ pub mod time;
 pub use books::{Books, Grant, Level, Shortfall};
 pub use breaker::{Breaker, Pass, Trip};
 pub use evidence::{Lesson, Reading};
+pub use lease::{Draw, Lease, Pool};
 pub use limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used, Window};
 pub use retry::RetryBudget;
 pub use time::Moment;

@@ -83,6 +83,10 @@ impl Bucket {
         now: Moment,
     ) -> Verdict {
         let Some(remaining) = reading.remaining else { return Verdict::Undecided };
+        // What other processes of ours have leased since cannot be told from what strangers spend.
+        if self.shared {
+            return Verdict::Undecided;
+        }
         self.refill(now);
         let named = reading.limit.unwrap_or(self.limit.capacity).clamp(1, HIGHEST);
         let remaining = remaining.min(named);
@@ -154,6 +158,7 @@ impl Bucket {
         let surely = surely.map(|surely| surely.min(full));
         let more = surely.with(self.level, |surely, level| surely.saturating_sub(level).max(0));
         self.level = self.level.with(more, i128::saturating_add);
+        self.allowance.note_evidence(more);
         self.spendings.remove(more);
     }
 }

@@ -21,7 +21,7 @@ fn minute(capacity: u64) -> Books {
 
 /// Sends a request of so many tokens now and takes in what its answer says, without any delay.
 fn ask(books: &mut Books, amount: u64, reading: Reading, now: u64) -> Vec<Lesson> {
-    let mut grant = books.reserve(cost(amount, amount), at(now)).unwrap();
+    let mut grant = books.reserve(cost(amount, amount), at(now)).expect("room");
     let lessons = books.sync(&grant, &[reading], at(now));
     books.admitted(&mut grant, at(now));
     books.settle(grant, used(amount), at(now));
@@ -76,16 +76,13 @@ proptest! {
             let dimension = [Dimension::Requests, Dimension::Tokens][usize::from(kind % 2)];
             let window = [Window::Minute, Window::Hour][usize::from(kind / 2)];
             let reading = Reading { dimension, window, limit: Some(limit), remaining: Some(remaining), reset: None };
-            match books.reserve(cost(amount / 2, amount), at(now)) {
-                Ok(mut grant) => {
-                    let _ = books.sync(&grant, &[reading], at(now));
-                    books.admitted(&mut grant, at(now));
-                    books.settle(grant, used(amount), at(now));
-                }
-                Err(_) => {
-                    let refused = books.reserve_anyway(cost(amount / 2, amount), at(now));
-                    let _ = books.refused(refused, (Some(dimension), Some(window)), &[reading], at(now));
-                }
+            if let Ok(mut grant) = books.reserve(cost(amount / 2, amount), at(now)) {
+                let _ = books.sync(&grant, &[reading], at(now));
+                books.admitted(&mut grant, at(now));
+                books.settle(grant, used(amount), at(now));
+            } else {
+                let refused = books.reserve_anyway(cost(amount / 2, amount), at(now));
+                let _ = books.refused(refused, (Some(dimension), Some(window)), &[reading], at(now));
             }
         }
         // Ten minutes, after which nothing is believed that was not repeated, and what 100 requests can owe.

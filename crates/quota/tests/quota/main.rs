@@ -1,6 +1,9 @@
 //! The books, from outside: what holds whatever happens.
 
+#![expect(clippy::expect_used, reason = "helpers outside of test functions")]
+
 mod evidence;
 mod invariants;
+mod leases;
 mod oracle;
 mod pauses;
