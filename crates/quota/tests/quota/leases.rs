@@ -45,6 +45,18 @@ fn books(now: u64) -> Books {
     Books::new(&[limit(Dimension::Tokens, Window::Minute, DAY)], Meter::default(), at(now))
 }
 
+/// A process: its books, and what it has under way: prompt and longest answer.
+struct Process {
+    books: Books,
+    open: Vec<(Grant, u64, u64)>,
+}
+
+impl Process {
+    fn start(now: u64) -> Self {
+        Self { books: books(now), open: Vec::new() }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Send { process: usize, prompt: u64, longest: u64 },
@@ -73,15 +85,15 @@ proptest! {
         let mut oracle = Oracle::full(DAY, quota::Refill::Continuous);
         let mut ledger = Ledger::default();
         let mut now = 0;
-        let mut processes: Vec<(Books, Vec<(Grant, u64, u64)>)> = vec![(books(0), vec![]), (books(0), vec![])];
-        for process in 0..2 {
-            ledger.exchange(process, &mut processes[process].0, false, 0);
+        let mut processes = [Process::start(0), Process::start(0)];
+        for (index, process) in processes.iter_mut().enumerate() {
+            ledger.exchange(index, &mut process.books, false, 0);
         }
         for (act, wait) in acts {
             now += wait;
             match act {
                 Act::Send { process, prompt, longest } => {
-                    let (books, open) = &mut processes[process];
+                    let Process { books, open } = &mut processes[process];
                     let cost = cost(prompt, prompt + longest);
                     if books.check(cost, at(now)).is_ok() && !books.is_leased(cost) {
                         ledger.exchange(process, books, false, now);
@@ -97,7 +109,7 @@ proptest! {
                     }
                 }
                 Act::Settle { process, share } => {
-                    let (books, open) = &mut processes[process];
+                    let Process { books, open } = &mut processes[process];
                     if let Some((grant, prompt, longest)) = open.pop() {
                         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "test data")]
                         let completion = (longest as f64 * share) as u64;
@@ -105,30 +117,29 @@ proptest! {
                         books.settle(grant, used(prompt + completion), at(now));
                     }
                 }
-                Act::Exchange { process } => ledger.exchange(process, &mut processes[process].0, false, now),
+                Act::Exchange { process } => ledger.exchange(process, &mut processes[process].books, false, now),
                 Act::Kill { process } => {
                     // The provider ends what it was answering.
-                    for (_, _, longest) in processes[process].1.drain(..) {
+                    for (_, _, longest) in processes[process].open.drain(..) {
                         oracle.take(-i128::from(longest), now);
                     }
                     ledger.leased[process] = 0;
-                    processes[process].0 = books(now);
-                    ledger.exchange(process, &mut processes[process].0, false, now);
+                    processes[process] = Process::start(now);
+                    ledger.exchange(process, &mut processes[process].books, false, now);
                 }
             }
         }
         // What all of them have is no more than there is, and after a while all of it is there again.
-        for process in 0..2 {
-            let (books, open) = &mut processes[process];
+        for (index, Process { books, open }) in processes.iter_mut().enumerate() {
             for (grant, prompt, longest) in open.drain(..) {
                 oracle.take(-i128::from(longest), now);
                 books.settle(grant, used(prompt), at(now));
             }
-            ledger.exchange(process, books, true, now);
+            ledger.exchange(index, books, true, now);
         }
         let rested = now + 120_000;
-        ledger.exchange(0, &mut processes[0].0, false, rested);
-        prop_assert_eq!(processes[0].0.check(cost(0, DAY), at(rested)), Ok(()));
+        ledger.exchange(0, &mut processes[0].books, false, rested);
+        prop_assert_eq!(processes[0].books.check(cost(0, DAY), at(rested)), Ok(()));
     }
 }
 
