@@ -2,13 +2,14 @@
 #![expect(clippy::expect_used, reason = "a benchmark stops where its data is wrong")]
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use wire::completion::Completion;
 use wire::sse::Decoder;
-use wire::{ChatRequest, ChatStream};
+use wire::{ChatRequest, ChatStream, Dialect, rate};
 
 fn main() {
     divan::main();
@@ -116,4 +117,52 @@ fn check_a_plain_answer(bencher: Bencher<'_, '_>) {
     bencher
         .counter(BytesCount::new(body.len()))
         .bench(|| Completion::parse(black_box(&body), "qwen-3-coder").is_ok());
+}
+
+/// A response head as Cerebras sends it: twelve headers about limits, and eight others.
+const HEAD: [(&str, &str); 20] = [
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("date", "Wed, 21 Oct 2026 07:28:00 GMT"),
+    ("server", "cloudflare"),
+    ("inference-id", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"),
+    ("x-ratelimit-limit-requests-minute", "5"),
+    ("x-ratelimit-limit-requests-hour", "150"),
+    ("x-ratelimit-limit-requests-day", "2400"),
+    ("x-ratelimit-limit-tokens-minute", "30000"),
+    ("x-ratelimit-limit-tokens-hour", "1000000"),
+    ("x-ratelimit-limit-tokens-day", "1000000"),
+    ("x-ratelimit-remaining-requests-minute", "4"),
+    ("x-ratelimit-remaining-requests-hour", "149"),
+    ("x-ratelimit-remaining-requests-day", "2399"),
+    ("x-ratelimit-remaining-tokens-minute", "29976"),
+    ("x-ratelimit-remaining-tokens-hour", "2999976"),
+    ("x-ratelimit-remaining-tokens-day", "999976"),
+    ("strict-transport-security", "max-age=3600; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+    ("cf-cache-status", "DYNAMIC"),
+    ("vary", "accept-encoding"),
+];
+
+fn head() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    black_box(&HEAD).iter().map(|(name, value)| (*name, value.as_bytes()))
+}
+
+/// With an allocation for six readings, and with none.
+#[divan::bench(args = [Dialect::Cerebras, Dialect::Chutes])]
+fn read_a_head_with_twelve_limits(dialect: Dialect) -> usize {
+    rate::readings(dialect, head(), Duration::from_mins(29_876_128)).len()
+}
+
+/// Every byte looked at once.
+#[divan::bench]
+fn floor_look_at_a_head() -> u64 {
+    let sum = |text: &[u8]| text.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    head().map(|(name, value)| sum(name.as_bytes()) + sum(value)).sum()
+}
+
+/// The numbers alone, as the standard library reads them.
+#[divan::bench]
+fn floor_numbers_of_a_head() -> u64 {
+    let number = |(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
+    head().skip(4).take(12).filter_map(number).sum()
 }

@@ -15,7 +15,13 @@ pub struct ProviderError {
     pub param: Option<String>,
     /// Its `code`, numbers as digits.
     pub code: Option<String>,
+    /// What it quotes of its rate limits, names in lower case: `OpenRouter`'s `metadata.headers`, and the
+    /// `quota_reset_timestamp` of Chutes.
+    pub quoted: Vec<(String, String)>,
 }
+
+/// The most headers that an honest body quotes.
+const MAX_QUOTED: usize = 16;
 
 impl ProviderError {
     /// An error of which only the message is known.
@@ -45,12 +51,13 @@ impl ProviderError {
     #[must_use]
     pub fn redacted(&self, redactor: &Redactor) -> Self {
         let clean = |text: &String| redactor.redact(text).into_owned();
-        let Self { message, kind, param, code } = self;
+        let Self { message, kind, param, code, quoted } = self;
         Self {
             message: clean(message),
             kind: kind.as_ref().map(clean),
             param: param.as_ref().map(clean),
             code: code.as_ref().map(clean),
+            quoted: quoted.iter().map(|(name, value)| (clean(name), clean(value))).collect(),
         }
     }
 
@@ -62,13 +69,24 @@ impl ProviderError {
     }
 
     fn read(object: &Value) -> Self {
-        let text = |key: &str| match object.get(key) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
+        let text = |key: &str| object.get(key).and_then(as_text);
         let message = text("message").unwrap_or_else(|| object.to_string());
-        Self { message, kind: text("type"), param: text("param"), code: text("code") }
+        let headers = object.get("metadata").and_then(|metadata| metadata.get("headers"));
+        let headers = headers.and_then(Value::as_object).into_iter().flatten();
+        let reset = object.as_object().and_then(|object| object.get_key_value("quota_reset_timestamp"));
+        let quoted = headers.chain(reset).take(MAX_QUOTED);
+        let quoted = quoted.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), as_text(value)?)));
+        let quoted = quoted.collect();
+        Self { message, kind: text("type"), param: text("param"), code: text("code"), quoted }
+    }
+}
+
+/// A string that is not empty, or a number.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

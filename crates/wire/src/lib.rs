@@ -14,6 +14,7 @@
 //! - [`stream`]: what a whole chat stream has said so far, and what becomes of each event.
 //! - [`completion`]: a plain answer, checked.
 //! - [`usage`]: reported token counts.
+//! - [`rate`]: what headers and refusals say of rate limits.
 //! - [`error`]: the errors of providers, read; our own, written.
 //! - [`redact`]: keys taken out of text.
 
@@ -22,6 +23,7 @@ pub mod completion;
 pub mod error;
 pub mod fields;
 pub mod json;
+pub mod rate;
 pub mod redact;
 pub mod request;
 mod scan;
@@ -32,6 +34,7 @@ pub mod usage;
 
 pub use error::{ApiError, ProviderError};
 pub use fields::FieldEdit;
+pub use rate::{Dialect, Evidence};
 pub use redact::Redactor;
 pub use request::{ChatRequest, Invalid};
 pub use splice::{Edit, Spliced};
