@@ -8,8 +8,8 @@ use quota::Moment;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// Time since 1970 at the origin.
-    unix: Duration,
+    /// From 1970 to the origin.
+    started: Duration,
 }
 
 impl Clock {
@@ -17,8 +17,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
     pub fn start() -> Self {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { origin: Instant::now(), unix }
+        Self { origin: Instant::now(), started: since_1970() }
     }
 
     /// Now.
@@ -30,13 +29,14 @@ impl Clock {
     /// When the clock was started, in seconds since 1970.
     #[must_use]
     pub fn started_unix(&self) -> u64 {
-        self.unix.as_secs()
+        self.started.as_secs()
     }
 
-    /// The time since 1970.
+    /// From 1970 to now by the wall clock, which other machines' times can be compared with: unlike [`Clock::now`] it
+    /// goes on while the machine sleeps, and it may be set.
     #[must_use]
     pub fn since_1970(&self) -> Duration {
-        self.unix.saturating_add(self.origin.elapsed())
+        since_1970()
     }
 
     /// The moment `time` from now, for the timers of the runtime.
@@ -51,4 +51,9 @@ impl Clock {
     pub fn since(&self, earlier: Moment) -> Duration {
         self.now().since(earlier)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
-use quota::{Dimension, Trip, Window};
-use wire::{ProviderError, Redactor};
+use http::{HeaderMap, StatusCode};
+use quota::{Dimension, Reading, Trip, Window};
+use wire::rate::{self, Said};
+use wire::{Dialect, Evidence, ProviderError, Redactor};
 
 /// One attempt that failed.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Failure {
     pub error: ProviderError,
     /// When the provider wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// What it says of its books.
+    pub readings: Vec<Reading>,
 }
 
 /// In what way an attempt failed.
@@ -25,6 +28,9 @@ pub struct Failure {
 pub enum Kind {
     /// Our quota there is used up: of what, and by which window, where the provider says it.
     RateLimited(Option<Dimension>, Option<Window>),
+    /// The request is larger than a limit there ever holds: coming back does not help, nothing is wrong with the
+    /// provider.
+    TooLargeForLimit,
     /// The provider has no capacity for anybody; not our quota.
     Busy,
     /// It wants to be paid.
@@ -122,7 +128,11 @@ impl Kind {
             Self::Connection => trip(2, 1, 30),
             Self::Timeout => trip(if alone { 3 } else { 1 }, 5, 60),
             Self::PaymentRequired | Self::Unauthorized | Self::NotFound | Self::ModelGone => trip(1, 30, 300),
-            Self::RateLimited(..) | Self::ContextTooLong | Self::Rejected | Self::BadRequest => None,
+            Self::RateLimited(..)
+            | Self::TooLargeForLimit
+            | Self::ContextTooLong
+            | Self::Rejected
+            | Self::BadRequest => None,
         }
     }
 
@@ -132,6 +142,7 @@ impl Kind {
         matches!(
             self,
             Self::RateLimited(..)
+                | Self::TooLargeForLimit
                 | Self::Busy
                 | Self::PaymentRequired
                 | Self::Unauthorized
@@ -144,8 +155,9 @@ impl Kind {
     }
 
     /// Those that a preset's rule may name.
-    pub(crate) const NAMED: [(&str, Self); 11] = [
+    pub(crate) const NAMED: [(&str, Self); 12] = [
         ("rate_limited", Self::RateLimited(None, None)),
+        ("too_large_for_limit", Self::TooLargeForLimit),
         ("busy", Self::Busy),
         ("payment_required", Self::PaymentRequired),
         ("timeout", Self::Timeout),
@@ -163,6 +175,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::RateLimited(..) => "rate_limited",
+            Self::TooLargeForLimit => "too_large_for_limit",
             Self::Busy => "busy",
             Self::PaymentRequired => "payment_required",
             Self::Timeout => "timeout",
@@ -185,7 +198,8 @@ impl Failure {
     /// A failure that the provider said nothing about.
     #[must_use]
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, error: ProviderError::new(message), retry_after: None }
+        let error = ProviderError::new(message);
+        Self { kind, status: None, error, retry_after: None, readings: Vec::new() }
     }
 
     /// The same without keys.
@@ -197,16 +211,22 @@ impl Failure {
 
     /// A failure from an answer that is not a 2xx, by a provider with these rules of its own.
     #[must_use]
-    pub fn from_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], rules: &[Rule]) -> Self {
+    pub fn from_answer(status: StatusCode, body: &[u8], rules: &[Rule]) -> Self {
         let read = ProviderError::parse(body);
-        let silent = || ProviderError::new(format!("answered {status} without a reason that can be read"));
         let kind = classify(status, read.as_ref(), rules);
-        Self {
-            kind,
-            status: Some(status),
-            error: read.unwrap_or_else(silent),
-            retry_after: retry_after(headers),
-        }
+        let silent = || ProviderError::new(format!("answered {status} without a reason that can be read"));
+        let error = read.unwrap_or_else(silent);
+        Self { kind, status: Some(status), error, retry_after: None, readings: Vec::new() }
+    }
+
+    /// The same with what the answer says of the provider's books and of when to come back; its headers are spelled in
+    /// this dialect, and it is so long since 1970.
+    #[must_use]
+    pub fn with_evidence(mut self, dialect: Dialect, headers: &HeaderMap, since_1970: Duration) -> Self {
+        let Evidence { readings, retry_after } =
+            rate::evidence(dialect, pairs(headers), &self.error, since_1970);
+        (self.readings, self.retry_after) = (readings, retry_after);
+        self
     }
 
     /// A failure from an error inside a 200. Only what it says of the request or the quota is believed beyond that.
@@ -220,11 +240,20 @@ impl Failure {
             (code, None) => code.parse().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         };
         let kind = match classify(status, Some(&error), rules) {
-            kind @ (Kind::ContextTooLong | Kind::RateLimited(..) | Kind::Busy) => kind,
+            kind @ (Kind::ContextTooLong | Kind::RateLimited(..) | Kind::TooLargeForLimit | Kind::Busy) => {
+                kind
+            }
             _ => Kind::ErrorInAnswer,
         };
-        Self { error, ..Self::new(kind, "") }
+        let said = Said::read(&error.message);
+        let readings = said.reading().into_iter().collect();
+        Self { kind, status: None, error, retry_after: said.retry_after, readings }
     }
+}
+
+/// Headers as `wire` reads them.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 impl fmt::Display for Failure {
@@ -243,23 +272,21 @@ fn classify(status: StatusCode, error: Option<&ProviderError>, rules: &[Rule]) -
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if let Some(rule) = rules.iter().find(|rule| rule.matches(status, error, &message)) {
         return match rule.kind {
-            Kind::RateLimited(dimension, window) => {
-                let (said, by) = quota_scope(&message);
-                Kind::RateLimited(dimension.or(said), window.or(by))
-            }
+            Kind::RateLimited(dimension, window) => rate_limited(&Said::read(&message), dimension, window),
             kind => kind,
         };
     }
     match status.as_u16() {
-        429 => {
-            let (dimension, window) = quota_scope(&message);
-            Kind::RateLimited(dimension, window)
-        }
+        429 if code == "insufficient_quota" => Kind::PaymentRequired,
+        429 if says(CROWDED) => Kind::Busy,
+        429 => rate_limited(&Said::read(&message), None, None),
         402 => Kind::PaymentRequired,
+        403 if says(UNPAID) => Kind::PaymentRequired,
         401 | 403 => Kind::Unauthorized,
         400 | 404 | 410 | 422 if code == "model_not_found" => Kind::ModelGone,
         404 if says(&["model"]) => Kind::ModelGone,
         300..400 | 404 | 405 | 410 => Kind::NotFound,
+        413 if Said::read(&message).too_large => Kind::TooLargeForLimit,
         413 => Kind::ContextTooLong,
         400 | 422 if code == "context_length_exceeded" || says(TOO_LONG) => Kind::ContextTooLong,
         200..300 => Kind::NoCompletion,
@@ -270,32 +297,24 @@ fn classify(status: StatusCode, error: Option<&ProviderError>, rules: &[Rule]) -
 
 /// How engines say that a conversation is too long, in lower case.
 const TOO_LONG: &[&str] = &["context length", "reduce the length", "maximum context", "prompt is too long"];
-/// Which quota a 429 speaks of. One that names no window means the shortest usual one: a longer one is always named.
-fn quota_scope(message: &str) -> (Option<Dimension>, Option<Window>) {
-    let names = |unit: &str| {
-        ["per", "/"].iter().any(|per| {
-            message.contains(&format!("{per} {unit}")) || message.contains(&format!("{per}{unit}"))
-        })
-    };
-    let dimension = match (message.contains("tokens per"), message.contains("requests per")) {
-        (true, false) => Some(Dimension::Tokens),
-        (false, true) => Some(Dimension::Requests),
-        _ => None,
-    };
-    let windows = [
-        ("second", Window::Second),
-        ("hour", Window::Hour),
-        ("day", Window::Day),
-        ("minute", Window::Minute),
-    ];
-    let window = windows.iter().find(|(unit, _)| names(unit)).map_or(Window::Minute, |(_, window)| *window);
-    (dimension, Some(window))
-}
+/// How a 429 says that it is about everybody, in lower case: Cerebras and Chutes, through routers too.
+const CROWDED: &[&str] = &["high traffic", "at maximum capacity", "overloaded"];
+/// How a 403 says that it is about money, in lower case: Novita, and Alibaba where a free quota is used up.
+const UNPAID: &[&str] = &["balance", "quota", "credits"];
 
-/// Whole or broken seconds; dates are not sent by any provider known.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 1e9)).ok()
+/// Whose quota it is: by a rule, else in the provider's words. One that names no window means the shortest usual one:
+/// a longer one is always named.
+fn rate_limited(said: &Said, dimension: Option<Dimension>, window: Option<Window>) -> Kind {
+    let dimension = match (dimension, said.dimension) {
+        // A code for tokens of either kind.
+        (Some(Dimension::Tokens), uncached @ Some(Dimension::UncachedTokens)) => uncached,
+        (by_rule, said) => by_rule.or(said),
+    };
+    if said.too_large {
+        Kind::TooLargeForLimit
+    } else {
+        Kind::RateLimited(dimension, window.or(said.window).or(Some(Window::Minute)))
+    }
 }
 
 #[cfg(test)]

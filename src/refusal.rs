@@ -79,7 +79,7 @@ pub fn passed_on(failure: &Failure) -> Refusal {
 
 fn for_the_client(step: &Step, story: &str) -> Refusal {
     match &step.verdict {
-        Verdict::Failed(failure) => passed_on(failure),
+        Verdict::Failed(failure) if failure.kind != Kind::TooLargeForLimit => passed_on(failure),
         // Compaction is what helps, and this code is what makes an agent compact.
         _ => refuse(
             400,
@@ -118,7 +118,7 @@ fn by_kind(kind: Kind) -> Outlook {
         | Kind::ErrorInAnswer
         | Kind::EmptyStream
         | Kind::NoCompletion => Outlook::Down,
-        Kind::ContextTooLong | Kind::Rejected | Kind::BadRequest => Outlook::Request,
+        Kind::TooLargeForLimit | Kind::ContextTooLong | Kind::Rejected | Kind::BadRequest => Outlook::Request,
         Kind::Unauthorized | Kind::ModelGone | Kind::NotFound => Outlook::Configuration,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quota::{Level, Moment};
+use quota::{Lesson, Level, Moment};
 use wire::Usage;
 
 use crate::account::Skip;
@@ -139,6 +139,13 @@ impl Report {
             let _ = write!(story, "{gap}{}: {}", step.target.name(), step.verdict.describe(now));
         }
         story
+    }
+}
+
+/// Logs what a provider has taught its account's books.
+pub fn learned(account: &str, lessons: &[Lesson]) {
+    for lesson in lessons {
+        tracing::info!(account, lesson = %lesson, "learned");
     }
 }
 

@@ -214,6 +214,11 @@ impl Admission {
         Refused { foreseen: refused.foreseen, lessons: refused.lessons }
     }
 
+    /// The provider refused it because it is larger than a limit: others may fit, so it is not left alone.
+    pub fn too_large(&mut self, permit: &mut Permit, readings: &[Reading], now: Moment) -> Vec<Lesson> {
+        permit.grant.take().map(|grant| self.books.too_large(grant, readings, now)).unwrap_or_default()
+    }
+
     /// The provider works: the circuit closes.
     pub fn works(&mut self, permit: &mut Permit) {
         if let Some(pass) = permit.pass {

@@ -74,6 +74,12 @@ impl Reservation {
         self.account.admission.lock().refused(&mut self.permit, scope, hint, readings, now)
     }
 
+    /// The provider refused it because it is larger than a limit.
+    pub fn too_large(&mut self, readings: &[Reading]) -> Vec<Lesson> {
+        let now = self.account.clock.now();
+        self.account.admission.lock().too_large(&mut self.permit, readings, now)
+    }
+
     /// The provider works: the circuit closes.
     pub fn works(&mut self) {
         self.account.admission.lock().works(&mut self.permit);

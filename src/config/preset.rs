@@ -2,7 +2,7 @@
 
 use http::Uri;
 use quota::{Dimension, Window};
-use wire::FieldEdit;
+use wire::{Dialect, FieldEdit};
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
@@ -63,41 +63,6 @@ pub struct Plan {
     pub limits: Limits,
     /// The longest context on this plan, in tokens, whatever the model.
     pub context: Option<u64>,
-}
-
-macro_rules! dialects {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// How a provider's rate-limit headers are spelled.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Dialect { $($(#[$doc])* $name,)* }
-
-        impl Dialect {
-            const ALL: &[(&str, Self)] = &[$(($text, Self::$name),)*];
-        }
-    };
-}
-
-dialects! {
-    /// None are sent.
-    None = "none",
-    /// `x-ratelimit-remaining-tokens-minute` and the like.
-    Cerebras = "cerebras",
-    /// `x-ratelimit-remaining-tokens`, by minute; resets as Go durations.
-    OpenAi = "openai",
-    /// The same names; requests by day, tokens by minute.
-    Groq = "groq",
-    /// `x-ratelimit-…` and `x-tokenlimit-…`.
-    Together = "together",
-    /// `X-RateLimit-…`; resets in epoch milliseconds.
-    OpenRouter = "openrouter",
-    /// `X-Chutes-Quota-…`.
-    Chutes = "chutes",
-    /// `RateLimit` and `RateLimit-Policy`.
-    Ietf = "ietf",
-    /// `x-ratelimit-remaining-tokens-minute` and a query's cost.
-    Mistral = "mistral",
-    /// `X-Ratelimit-Limit-Tokens-Prompt` and the like.
-    Fireworks = "fireworks",
 }
 
 macro_rules! builtin {
@@ -278,7 +243,11 @@ fn rules(written: &mut Written, key: &str) -> Vec<Rule> {
     (0..written.items(key)).filter_map(|index| rule(written, index)).collect()
 }
 
-const DIMENSIONS: &[(&str, Dimension)] = &[("requests", Dimension::Requests), ("tokens", Dimension::Tokens)];
+const DIMENSIONS: &[(&str, Dimension)] = &[
+    ("requests", Dimension::Requests),
+    ("tokens", Dimension::Tokens),
+    ("uncached_tokens", Dimension::UncachedTokens),
+];
 const WINDOWS: &[(&str, Window)] =
     &[("second", Window::Second), ("minute", Window::Minute), ("hour", Window::Hour), ("day", Window::Day)];
 

@@ -10,7 +10,7 @@ fn rules() -> Vec<Rule> {
 
 fn kind(status: u16, body: &str) -> Kind {
     let status = StatusCode::from_u16(status).unwrap();
-    Failure::from_answer(status, &HeaderMap::new(), body.as_bytes(), &rules()).kind
+    Failure::from_answer(status, body.as_bytes(), &rules()).kind
 }
 
 #[test]
@@ -106,14 +106,81 @@ fn statuses_and_codes_mean_what_providers_mean_by_them() {
 }
 
 #[test]
-fn retry_after_is_read_in_seconds() {
-    let hint = |value: &'static str| {
-        retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]))
-    };
-    assert_eq!(hint("60"), Some(Duration::from_mins(1)));
-    assert_eq!(hint("0.5"), Some(Duration::from_millis(500)));
-    assert_eq!(hint("-3"), Some(Duration::ZERO));
-    assert_eq!(hint("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+fn a_429_may_be_about_everybody_or_about_money() {
+    for (status, body, expected) in [
+        (429, r#"{"message":"We're experiencing high traffic right now!"}"#, Kind::Busy),
+        (429, r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#, Kind::Busy),
+        (
+            429,
+            r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","code":"insufficient_quota"}}"#,
+            Kind::PaymentRequired,
+        ),
+        (403, r#"{"message":"NOT ENOUGH BALANCE"}"#, Kind::PaymentRequired),
+        (403, r#"{"message":"not allowed"}"#, Kind::Unauthorized),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(Failure::from_answer(status, body.as_bytes(), &[]).kind, expected, "{body}");
+    }
+}
+
+#[test]
+fn alibaba_names_its_limits_in_words_of_its_own() {
+    let vars = [("K".to_owned(), "k".to_owned())];
+    let file = "[providers.a]\npreset = \"alibaba\"\nkey = { env = \"K\" }\n";
+    let config = Config::from_text(file, vars, &Overrides::default()).unwrap();
+    let rules = &config.providers[0].preset.errors;
+    for (message, dimension, window) in [
+        ("Requests rate limit exceeded, please try again later.", Dimension::Requests, Window::Minute),
+        ("You exceeded your current requests list.", Dimension::Requests, Window::Minute),
+        ("Allocated quota exceeded, please increase your quota limit.", Dimension::Tokens, Window::Minute),
+        ("You exceeded your current quota, please check your plan.", Dimension::Tokens, Window::Minute),
+        (
+            "Request rate increased too quickly. To ensure system stability",
+            Dimension::Requests,
+            Window::Second,
+        ),
+    ] {
+        let body = format!(r#"{{"error":{{"message":"{message}","code":"insufficient_quota"}}}}"#);
+        let kind = Failure::from_answer(StatusCode::TOO_MANY_REQUESTS, body.as_bytes(), rules).kind;
+        assert_eq!(kind, Kind::RateLimited(Some(dimension), Some(window)), "{message}");
+    }
+}
+
+#[test]
+fn what_is_larger_than_a_limit_is_neither_too_early_nor_too_long() {
+    let large = "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 9000, please reduce your message size";
+    let early = "Rate limit reached on tokens per minute (TPM): Limit 6000, Used 5900, Requested 500.";
+    let body =
+        |message: &str| format!(r#"{{"error":{{"message":"{message}","code":"rate_limit_exceeded"}}}}"#);
+    for status in [413, 429] {
+        assert_eq!(kind(status, &body(large)), Kind::TooLargeForLimit, "{status}");
+    }
+    assert_eq!(kind(429, &body(early)), Kind::RateLimited(Some(Dimension::Tokens), Some(Window::Minute)));
+    assert_eq!(kind(413, &body("Request Entity Too Large")), Kind::ContextTooLong);
+    assert_eq!(Kind::TooLargeForLimit.next(), Next::Target);
+    assert_eq!(Kind::TooLargeForLimit.trip(Some(Duration::from_mins(1)), false), None);
+    assert!(Kind::TooLargeForLimit.is_free());
+}
+
+#[test]
+fn a_code_for_tokens_and_words_for_the_uncached_ones() {
+    let body = r#"{"message":"Uncached tokens per minute limit exceeded - too many tokens processed.","code":"token_quota_exceeded"}"#;
+    let uncached = Kind::RateLimited(Some(Dimension::UncachedTokens), Some(Window::Minute));
+    assert_eq!(kind(429, body), uncached);
+}
+
+#[test]
+fn a_refusal_carries_what_it_says_of_the_books() {
+    let headers = HeaderMap::from_iter([
+        (http::header::RETRY_AFTER, "7".parse().unwrap()),
+        (http::HeaderName::from_static("x-ratelimit-remaining-tokens-minute"), "12".parse().unwrap()),
+    ]);
+    let failure = Failure::from_answer(StatusCode::TOO_MANY_REQUESTS, b"", &[]);
+    let failure = failure.with_evidence(Dialect::Cerebras, &headers, Duration::ZERO);
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+    let (limit, reset) = (None, None);
+    let (dimension, window) = (Dimension::Tokens, Window::Minute);
+    assert_eq!(failure.readings, [Reading { dimension, window, limit, remaining: Some(12), reset }]);
 }
 
 #[test]

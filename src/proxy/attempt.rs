@@ -12,9 +12,9 @@ use wire::{ChatRequest, ChatStream};
 
 use super::{Answer, AnswerBody, Proxy};
 use crate::account::Reservation;
-use crate::failure::{Failure, Kind, Rule};
+use crate::failure::{Failure, Kind, Rule, pairs};
 use crate::relay::{Relay, Source};
-use crate::report::{End, Report};
+use crate::report::{self, End, Report};
 use crate::target::Target;
 
 /// The largest plain answer, in bytes.
@@ -57,15 +57,19 @@ pub(super) async fn attempt<'a>(
     reservation: &mut Reservation,
     deadline: Duration,
 ) -> Result<Taken<'a>, Failure> {
-    let rules = &target.provider.preset.errors;
+    let preset = &target.provider.preset;
+    let (rules, dialect) = (&preset.errors, preset.headers);
     let ask = async {
-        let shaped = request.shape(model, &target.provider.preset.edits);
+        let shaped = request.shape(model, &preset.edits);
         let response = proxy.upstream.send(target, shaped, request.stream, id, reservation.sent()).await?;
         let (head, body) = response.into_parts();
+        let since_1970 = proxy.clock.since_1970();
         if head.status != StatusCode::OK {
-            return Err(Failure::from_answer(head.status, &head.headers, &error_body(body).await, rules));
+            let failure = Failure::from_answer(head.status, &error_body(body).await, rules);
+            return Err(failure.with_evidence(dialect, &head.headers, since_1970));
         }
-        reservation.admitted(&[]);
+        let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
+        report::learned(&target.label, &reservation.admitted(&readings));
         let body = if request.stream {
             TakenBody::Stream(Box::new(committed(proxy, request, rules, &head.headers, body).await?))
         } else {
@@ -73,7 +77,7 @@ pub(super) async fn attempt<'a>(
         };
         Ok(Taken { proxy, headers: passed_headers(&head.headers), id: provider_id(&head.headers), body })
     };
-    tokio::time::timeout(deadline, ask).await.unwrap_or_else(|_| Err(too_late(deadline)))
+    tokio::time::timeout(deadline, ask).await.map_err(|_| too_late(deadline)).flatten()
 }
 
 /// The body of an error: the status says the most, so it is not waited for long.

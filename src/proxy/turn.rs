@@ -10,7 +10,7 @@ use super::Proxy;
 use crate::account::{Estimate, Reservation, Skip};
 use crate::failure::{Failure, Kind, Next};
 use crate::refusal::{self, Refusal};
-use crate::report::{End, Report, Step, Verdict};
+use crate::report::{self, End, Report, Step, Verdict};
 use crate::target::Target;
 
 /// The longest pause within a request.
@@ -189,8 +189,13 @@ impl<'a> Turn<'a> {
     /// Tells the books and the breaker.
     fn judge(&self, target: &Target, reservation: &mut Reservation, failure: &Failure) {
         if let Kind::RateLimited(dimension, window) = failure.kind {
-            reservation.refused((dimension, window), failure.retry_after, &[]);
+            let scope = (dimension, window);
+            let refused = reservation.refused(scope, failure.retry_after, &failure.readings);
+            report::learned(&target.label, &refused.lessons);
             return;
+        }
+        if failure.kind == Kind::TooLargeForLimit {
+            report::learned(&target.label, &reservation.too_large(&failure.readings));
         }
         if failure.kind.is_free() {
             reservation.release();

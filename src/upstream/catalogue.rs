@@ -36,7 +36,7 @@ impl Upstream {
         let body = Limited::new(body, MAX_CATALOGUE).collect().await;
         let body = body.map_err(|error| broken(format!("its answer broke off: {error}")))?.to_bytes();
         if head.status != StatusCode::OK {
-            return Err(Failure::from_answer(head.status, &head.headers, &body, rules));
+            return Err(Failure::from_answer(head.status, &body, rules));
         }
         ids(&body).ok_or_else(|| Failure::new(Kind::NoCompletion, "answered 200 without a list of models"))
     }

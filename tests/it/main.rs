@@ -13,6 +13,7 @@ mod bytes;
 mod config;
 mod egress;
 mod faults;
+mod headers;
 mod input;
 mod logging;
 mod packaging;

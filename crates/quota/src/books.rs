@@ -316,6 +316,14 @@ impl Books {
         Refused { foreseen, available_at, lessons }
     }
 
+    /// The provider refused the request because it is larger than a limit, as these readings say. Everything comes back.
+    pub fn too_large(&mut self, grant: Grant, readings: &[Reading], now: Moment) -> Vec<Lesson> {
+        self.release(grant, now);
+        let mut lessons = Vec::new();
+        self.sync_refusal(readings, &mut lessons, now);
+        lessons
+    }
+
     fn refute(&mut self, dimension: Option<Dimension>, window: Option<Window>, cost: Cost, now: Moment) {
         // One that names no window refutes none: what it meant may be kept nowhere here.
         let Some(window) = window else { return };

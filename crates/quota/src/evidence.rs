@@ -1,5 +1,6 @@
 //! What a provider's response headers say of its own books.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::limit::{Dimension, Limit, Settlement, Window};
@@ -27,4 +28,18 @@ pub enum Lesson {
     Limit(Limit),
     /// What becomes of unused tokens is not what was believed.
     Settlement(Settlement),
+}
+
+impl fmt::Display for Lesson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(limit) => write!(f, "its limit is {limit}"),
+            Self::Settlement(Settlement::Kept) => {
+                f.write_str("it keeps what it sets aside and answers do not use")
+            }
+            Self::Settlement(Settlement::Returned) => {
+                f.write_str("it gives back what it sets aside and answers do not use")
+            }
+        }
+    }
 }
