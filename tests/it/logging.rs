@@ -7,8 +7,9 @@ use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, question};
 use crate::process::Process;
 
 async fn start(level: &str) -> (Simulator, Simulator, Process) {
-    let cerebras =
-        Profile { limits: Limits::NONE, api_key: Some(CEREBRAS_KEY.into()), ..Profile::cerebras() };
+    // More than is taken for granted, which the headers say.
+    let limits = Limits { tokens_per_minute: Some(165_000), ..Limits::NONE };
+    let cerebras = Profile { limits, api_key: Some(CEREBRAS_KEY.into()), ..Profile::cerebras() };
     let cerebras = Simulator::start(cerebras).await.expect("a port");
     let chutes = Profile { api_key: Some(CHUTES_KEY.into()), ..Profile::chutes() };
     let chutes = Simulator::start(chutes).await.expect("a port");

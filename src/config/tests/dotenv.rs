@@ -76,6 +76,10 @@ fn the_example_shows_the_defaults_and_changes_nothing() {
     let default = from_dotenv(keys).unwrap();
     assert_eq!(format!("{:?}", from_dotenv(&format!("{EXAMPLE}{keys}")).unwrap()), format!("{default:?}"));
 
-    let written = from_dotenv(&format!("{}\n{keys}", shown.join("\n"))).unwrap();
+    let mut written = from_dotenv(&format!("{}\n{keys}", shown.join("\n"))).unwrap();
+    // What is set is a ceiling, be it the default.
+    let limits = written.providers[0].limits;
+    let ceilings = std::mem::replace(&mut written.providers[0].ceilings, default.providers[0].ceilings);
+    assert_eq!((ceilings, default.providers[0].ceilings), (limits, crate::config::Limits::default()));
     assert_eq!(format!("{written:?}"), format!("{default:?}"));
 }
