@@ -17,6 +17,8 @@ use crate::failure::Kind;
 
 /// An answer that was cut off is charged this much more than was counted of it, in tokens.
 const CUT_MARGIN: u64 = 64;
+/// Providers set aside by a count of their own: this part more than the prompt is reported at.
+const SET_ASIDE_MARGIN: u64 = 100;
 /// After a refusal that names no time the account is left alone this long at the least.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -170,12 +172,15 @@ impl Admission {
     pub fn settle(&mut self, permit: &mut Permit, usage: Option<Usage>, counted: u64, now: Moment) {
         let counted = self.counted(permit, counted);
         let used = match usage.filter(|usage| usage.prompt_tokens > 0) {
-            None => Used { tokens: counted, cached: 0 },
+            None => Used { tokens: counted, cached: 0, set_aside: permit.cost.at_most },
             Some(usage) => {
                 self.calibration.observe(permit.estimate.prompt, usage.prompt_tokens);
                 // A report beyond all reason would lock the account for ages.
                 let tokens = usage.total().min(permit.cost.at_most.max(counted).saturating_mul(4));
-                Used { tokens, cached: 0 }
+                // Its own count of the prompt is not ours, so a little more than that.
+                let prompt = usage.prompt_tokens.saturating_add(usage.prompt_tokens / SET_ASIDE_MARGIN);
+                let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(permit.cost.at_most);
+                Used { tokens, cached: 0, set_aside }
             }
         };
         if let Some(grant) = permit.grant.take() {
@@ -284,12 +289,17 @@ impl Admission {
         }
     }
 
-    fn cost(&self, estimate: Estimate) -> Cost {
-        let prompt = self.calibration.range(estimate.prompt);
-        let answer = match (estimate.max_tokens, self.terms.completion_reserve) {
+    /// What is set aside for an answer.
+    fn answer(&self, estimate: Estimate) -> u64 {
+        match (estimate.max_tokens, self.terms.completion_reserve) {
             (Some(named), Some(most)) => named.min(most),
             (named, most) => named.or(most).unwrap_or(0),
-        };
+        }
+    }
+
+    fn cost(&self, estimate: Estimate) -> Cost {
+        let prompt = self.calibration.range(estimate.prompt);
+        let answer = self.answer(estimate);
         let at_most = prompt.high.saturating_add(answer);
         // A full bucket is enough for what fits by the best guess; only the caution around it does not.
         let largest = self.books.largest().unwrap_or(u64::MAX).max(prompt.mean.saturating_add(answer));

@@ -14,7 +14,7 @@ pub(super) fn terms(provider: &Provider, minute: Duration, longest_pause: Durati
     let settlement = if preset.returns_unused { Settlement::Returned } else { Settlement::Kept };
     Terms {
         limits: limits(&provider.limits, &provider.ceilings, minute, day_begins),
-        meter: Meter { settlement, minute, day_begins },
+        meter: Meter { settlement, minute, day_begins, ..Meter::default() },
         soft: preset.soft_limits,
         completion_reserve: preset.completion_reserve,
         concurrent_requests: provider.limits.concurrent_requests,

@@ -31,7 +31,7 @@ fn reserve_and_settle(bencher: Bencher<'_, '_>) {
         now = now + Duration::from_micros(50);
         let mut grant = books.reserve(black_box(COST), now).expect("room");
         books.admitted(&mut grant, now);
-        books.settle(grant, Used { tokens: 10_000, cached: 0 }, now);
+        books.settle(grant, Used { tokens: 10_000, cached: 0, set_aside: 25_384 }, now);
     });
 }
 

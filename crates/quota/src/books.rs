@@ -101,7 +101,7 @@ impl Books {
     /// Full books with these limits. Without any limit every request is granted.
     #[must_use]
     pub fn new(limits: &[Limit], meter: Meter, now: Moment) -> Self {
-        let buckets = limits.iter().map(|limit| Bucket::full(*limit, meter.minute, now)).collect();
+        let buckets = limits.iter().map(|limit| Bucket::full(*limit, meter, now)).collect();
         let belief = Belief::new(meter.settlement);
         Self { buckets, held: Held::default(), belief, meter, traffic: PerDimension::default(), trusting: 0 }
     }
@@ -113,8 +113,8 @@ impl Books {
         let bucket = |limit: &Limit| {
             let same = |bucket: &Bucket| bucket.limit.is_about(limit.dimension, limit.window);
             match old.iter().position(same) {
-                Some(index) => old.swap_remove(index).reconfigured(*limit, now),
-                None => Bucket::full(*limit, meter.minute, now),
+                Some(index) => old.swap_remove(index).reconfigured(*limit, meter, now),
+                None => Bucket::full(*limit, meter, now),
             }
         };
         self.buckets = limits.iter().map(bucket).collect();
@@ -424,7 +424,7 @@ impl Books {
             _ => Refill::Continuous,
         };
         let limit = Limit { refill, ..limit };
-        self.buckets.push(Bucket::learned(limit, self.meter.minute, now));
+        self.buckets.push(Bucket::learned(limit, self.meter, now));
         lessons.push(Lesson::Limit(limit));
         Some(self.buckets.len() - 1)
     }

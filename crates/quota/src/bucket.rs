@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use crate::limit::{Cost, Dimension, Limit, Refill, Settlement, Used};
+use crate::limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used};
 use crate::time::Moment;
 
 mod allowance;
@@ -89,11 +89,11 @@ pub(crate) struct Bucket {
     allowance: Allowance,
     /// Whether other processes lease of it: then its level may move without anybody else's doing.
     shared: bool,
-    minute: Duration,
+    meter: Meter,
 }
 
 impl Bucket {
-    pub(crate) fn full(limit: Limit, minute: Duration, now: Moment) -> Self {
+    pub(crate) fn full(limit: Limit, meter: Meter, now: Moment) -> Self {
         let mut bucket = Self {
             limit,
             configured: Some(limit),
@@ -108,7 +108,7 @@ impl Bucket {
             foreign: Foreign::default(),
             allowance: Allowance::default(),
             shared: false,
-            minute,
+            meter,
         };
         bucket.fit(limit);
         bucket.upper = bucket.full;
@@ -117,8 +117,8 @@ impl Bucket {
     }
 
     /// A limit that only the provider has named.
-    pub(crate) fn learned(limit: Limit, minute: Duration, now: Moment) -> Self {
-        Self { configured: None, named: Some(now), ..Self::full(limit, minute, now) }
+    pub(crate) fn learned(limit: Limit, meter: Meter, now: Moment) -> Self {
+        Self { configured: None, named: Some(now), ..Self::full(limit, meter, now) }
     }
 
     /// When `amount` can be held beside what is `held`: `Ok` now, else the earliest moment, `None` if it exceeds the
@@ -178,11 +178,14 @@ impl Bucket {
     /// It is over.
     pub(crate) fn settle(&mut self, cost: Cost, used: Used, now: Moment) {
         let dimension = self.limit.dimension;
-        let [least, most, used] =
-            [cost.least(dimension), cost.most(dimension), used.of(dimension)].map(i128::from);
-        self.spent = self.spent.saturating_add(used - least);
-        self.take(Both { returned: (used - least).max(0), kept: (used - most).max(0) }, now);
-        self.give(Both { returned: (least - used).max(0), kept: 0 }, now);
+        let (least, most) = (i128::from(cost.least(dimension)), i128::from(cost.most(dimension)));
+        let more = Both {
+            returned: i128::from(used.of(dimension)) - least,
+            kept: i128::from(used.kept(dimension)) - most,
+        };
+        self.spent = self.spent.saturating_add(more.returned);
+        self.take(more.map(|more| more.max(0)), now);
+        self.give(more.map(|more| (-more).max(0)), now);
     }
 
     /// The provider said that less than `amount` is left beside what is `held`.
@@ -199,7 +202,8 @@ impl Bucket {
     }
 
     /// Another limit from the settings: what has been taken and has not come back stays taken.
-    pub(crate) fn reconfigured(mut self, limit: Limit, now: Moment) -> Self {
+    pub(crate) fn reconfigured(mut self, limit: Limit, meter: Meter, now: Moment) -> Self {
+        self.meter = meter;
         self.resize(limit, now);
         (self.configured, self.named) = (Some(limit), None);
         self
@@ -213,7 +217,9 @@ impl Bucket {
     fn margin(&self) -> u64 {
         match self.limit.dimension {
             Dimension::Requests => 0,
-            Dimension::Tokens | Dimension::UncachedTokens => (self.limit.capacity / 50).min(3_000),
+            Dimension::Tokens | Dimension::UncachedTokens => {
+                (self.limit.capacity / 50).min(self.meter.margin)
+            }
         }
     }
 
@@ -227,7 +233,7 @@ impl Bucket {
     }
 
     fn believed_until(&self, named: Moment) -> Moment {
-        named + self.minute.saturating_mul(LEARNED_FOR)
+        named + self.meter.minute.saturating_mul(LEARNED_FOR)
     }
 
     /// The same limit with another capacity, by the provider's word. That alone never makes a debt.

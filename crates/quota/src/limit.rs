@@ -157,9 +157,21 @@ pub struct Used {
     pub tokens: u64,
     /// Those of the prompt that the provider had in its cache.
     pub cached: u64,
+    /// What the provider must have set aside, as far as that is known now; else what it was thought to.
+    pub set_aside: u64,
 }
 
 impl Used {
+    /// What is spent where nothing comes back, of a limit of this dimension.
+    #[must_use]
+    pub fn kept(self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::Requests => 1,
+            Dimension::Tokens => self.set_aside.max(self.tokens),
+            Dimension::UncachedTokens => self.set_aside.max(self.tokens).saturating_sub(self.cached),
+        }
+    }
+
     /// What it has used of a limit of this dimension.
     #[must_use]
     pub fn of(self, dimension: Dimension) -> u64 {
@@ -190,10 +202,21 @@ pub struct Meter {
     pub minute: Duration,
     /// A moment at which a day begins, where the provider counts by days that begin; `None`: days refill continuously.
     pub day_begins: Option<Moment>,
+    /// Tokens that are left alone at the edge of a limit, for what two counters of the same request differ by; at most
+    /// a fiftieth of the limit.
+    pub margin: u64,
 }
+
+/// Costs 0.2 points of a minute's use, and takes a miscount of a few percent.
+const MARGIN: u64 = 3_000;
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { settlement: Settlement::Returned, minute: Duration::from_mins(1), day_begins: None }
+        Self {
+            settlement: Settlement::Returned,
+            minute: Duration::from_mins(1),
+            day_begins: None,
+            margin: MARGIN,
+        }
     }
 }

@@ -211,7 +211,7 @@ fn cached_tokens_count_for_one_of_two_limits() {
     let mut books = Books::new(&[uncached, all], Meter::default(), at(0));
     let cost = quota::Cost { cached: 20_000, ..cost(25_000, 26_000) };
     let grant = books.reserve(cost, at(0)).unwrap();
-    books.settle(grant, quota::Used { tokens: 25_500, cached: 20_000 }, at(0));
+    books.settle(grant, quota::Used { tokens: 25_500, cached: 20_000, set_aside: 26_000 }, at(0));
     let levels: Vec<i64> = books.levels(at(0)).iter().map(|level| level.available).collect();
     assert_eq!(levels, [24_500, 64_500]);
     // A reading belongs to the limit it names.

@@ -24,7 +24,7 @@ pub(crate) fn cost(at_least: u64, at_most: u64) -> Cost {
 }
 
 pub(crate) fn used(tokens: u64) -> Used {
-    Used { tokens, cached: 0 }
+    Used { tokens, cached: 0, set_aside: tokens }
 }
 
 /// One of a provider's limits; times in milliseconds.
@@ -290,7 +290,8 @@ pub(crate) fn play(requests: &[Request], world: &World) -> Played {
             }
             Event::End => {
                 if let Some(grant) = grants[index].take() {
-                    books.settle(grant, used(request.used()), at(now));
+                    let set_aside = request.prompt + request.longest;
+                    books.settle(grant, Used { set_aside, ..used(request.used()) }, at(now));
                     played.used += request.used();
                     taken[index].over = Some(now);
                 }
