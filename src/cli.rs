@@ -16,6 +16,7 @@ use crate::{demo, log, server};
 mod check;
 mod generate;
 mod init;
+mod replay;
 mod simulate;
 
 /// The settings are wrong, or there are none.
@@ -45,6 +46,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run a simulated provider, to try a client against rations and faults
     Simulate(simulate::Simulate),
+    /// Show what another plan, margin or wait would have done, by a trace of requests
+    Replay(replay::Replay),
     /// Print a script that completes this command line in a shell
     Completions(generate::Completions),
     /// Print the manual page
@@ -76,6 +79,7 @@ pub async fn run() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => generate::completions(&args, Cli::command()),
         Command::Man => generate::man(Cli::command()),
     };

@@ -16,6 +16,7 @@
 //! - [`relay`]: a streamed answer on its way.
 //! - [`report`]: what was decided, step by step; the log line.
 //! - [`log`](mod@log), [`clock`]: what everybody needs.
+//! - [`replay`]: what another plan would have done, in virtual time.
 //! - [`cli`], [`demo`]: the commands.
 
 pub mod account;
@@ -31,6 +32,7 @@ pub mod proxy;
 pub mod refusal;
 pub mod relay;
 pub mod reload;
+pub mod replay;
 pub mod report;
 pub mod server;
 pub mod target;

@@ -48,21 +48,31 @@ impl Limits {
     }
 
     /// Those of these limits that are written below a key.
-    pub(super) fn only_written(self, written: &Written, key: &str) -> Self {
-        let only = |name: &str, limit: Option<u64>| {
-            limit.filter(|_| written.setting(&format!("{key}.{name}")).is_some())
-        };
-        Self {
-            requests_per_second: only("requests_per_second", self.requests_per_second),
-            requests_per_minute: only("requests_per_minute", self.requests_per_minute),
-            requests_per_hour: only("requests_per_hour", self.requests_per_hour),
-            requests_per_day: only("requests_per_day", self.requests_per_day),
-            tokens_per_minute: only("tokens_per_minute", self.tokens_per_minute),
-            tokens_per_hour: only("tokens_per_hour", self.tokens_per_hour),
-            tokens_per_day: only("tokens_per_day", self.tokens_per_day),
-            uncached_tokens_per_minute: only("uncached_tokens_per_minute", self.uncached_tokens_per_minute),
-            concurrent_requests: only("concurrent_requests", self.concurrent_requests),
+    pub(super) fn only_written(mut self, written: &Written, key: &str) -> Self {
+        for (name, _) in self.named() {
+            if written.setting(&format!("{key}.{name}")).is_none()
+                && let Some(limit) = self.by_name(name)
+            {
+                *limit = None;
+            }
         }
+        self
+    }
+
+    /// The limit with this name of a setting, if there is one.
+    pub fn by_name(&mut self, name: &str) -> Option<&mut Option<u64>> {
+        Some(match name {
+            "requests_per_second" => &mut self.requests_per_second,
+            "requests_per_minute" => &mut self.requests_per_minute,
+            "requests_per_hour" => &mut self.requests_per_hour,
+            "requests_per_day" => &mut self.requests_per_day,
+            "tokens_per_minute" => &mut self.tokens_per_minute,
+            "tokens_per_hour" => &mut self.tokens_per_hour,
+            "tokens_per_day" => &mut self.tokens_per_day,
+            "uncached_tokens_per_minute" => &mut self.uncached_tokens_per_minute,
+            "concurrent_requests" => &mut self.concurrent_requests,
+            _ => return None,
+        })
     }
 
     /// The limits written below a key, over these.

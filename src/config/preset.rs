@@ -43,6 +43,19 @@ pub struct Preset {
     pub errors: Vec<Rule>,
 }
 
+impl Preset {
+    /// This program's own preset of this name, if there is one.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Self> {
+        preset(&mut Written::default(), name)
+    }
+
+    /// The names of this program's own presets.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
+    }
+}
+
 /// A model as a provider knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamModel {

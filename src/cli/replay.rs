@@ -1,0 +1,188 @@
+//! `replay`: what another plan, margin or wait would have done, in virtual time.
+#![expect(clippy::print_stdout, reason = "the figures are this command's output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::config::{Limits, Preset};
+use crate::replay::generate::{Recipe, generate};
+use crate::replay::policy::{Counting, Original, Ours, Policy, Strict};
+use crate::replay::{Report, Scenario, Trace};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Replay {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make up a trace of agents at work, as lines of JSON
+    Generate(Made),
+    /// Play a trace (the default)
+    Run(Run),
+}
+
+#[derive(Debug, Args)]
+struct Made {
+    /// The same seed makes the same trace, and the same network
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Agents that work at the same time
+    #[arg(long, default_value_t = 4)]
+    agents: u64,
+    /// For how long
+    #[arg(long, default_value_t = 2)]
+    hours: u64,
+    /// Guesses of a prompt are off by so much at the most, in percent
+    #[arg(long, default_value_t = 0, value_name = "PERCENT")]
+    estimate_error: u64,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Trace to play, lines of JSON (docs/REPLAY.md); without it one is made up
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    made: Made,
+    /// Whose ways and plans
+    #[arg(long, default_value = "cerebras", value_name = "PRESET")]
+    provider: String,
+    /// The plan; for Cerebras code-pro-2025, else the preset's default
+    #[arg(long)]
+    plan: Option<String>,
+    /// Other limits than the plan's: `requests_per_minute=15,tokens_per_minute=165000`; 0 takes one away
+    #[arg(long, value_delimiter = ',', value_name = "NAME=NUMBER")]
+    limits: Vec<String>,
+    /// Tokens that this proxy leaves at the edge beside the books' own margin
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    margin: u64,
+    /// How long a request may wait for the rationed provider
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    wait: u64,
+    /// What becomes of tokens that were set aside and not used, instead of what the preset says
+    #[arg(long)]
+    settlement: Option<Settlement>,
+    /// The provider's guess of a prompt is off by so much at the most, in percent
+    #[arg(long, default_value_t = 0, value_name = "PERCENT")]
+    miscount: u64,
+    /// How long a message takes at the most
+    #[arg(long, default_value_t = 50, value_name = "MS")]
+    jitter: u64,
+    /// A session's next request comes after its turn is over, not when the trace says
+    #[arg(long)]
+    closed: bool,
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Settlement {
+    /// They come back at the end
+    Returned,
+    /// They stay spent
+    Kept,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub(super) fn run(args: &Replay) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Some(Command::Generate(made)) => print!("{}", generate(made.recipe()).to_lines()),
+        Some(Command::Run(run)) => play(run)?,
+        None => play(&args.run)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn play(args: &Run) -> anyhow::Result<()> {
+    let scenario = args.scenario()?;
+    let trace = match &args.trace {
+        None => generate(args.made.recipe()),
+        Some(file) => {
+            let name = file.display();
+            let text = std::fs::read_to_string(file).with_context(|| format!("can't read {name}"))?;
+            Trace::read(&text).with_context(|| format!("{name} is no trace"))?
+        }
+    };
+    let policies: Vec<Box<dyn Policy>> = vec![
+        Box::new(Original::new(&scenario.limits, Counting::Flat)),
+        Box::new(Original::new(&scenario.limits, Counting::True)),
+        Box::new(Strict::new(&scenario)),
+        Box::new(Ours::new(&scenario, args.margin)),
+    ];
+    let report = Report::new(&scenario, &trace, policies);
+    match args.format {
+        Format::Table => print!("{report}"),
+        Format::Json => println!("{}", report.to_json()),
+    }
+    Ok(())
+}
+
+impl Made {
+    fn recipe(&self) -> Recipe {
+        let Self { seed, agents, hours, estimate_error } = *self;
+        Recipe { seed, agents, minutes: hours.saturating_mul(60), estimate_error_percent: estimate_error }
+    }
+}
+
+impl Run {
+    fn scenario(&self) -> anyhow::Result<Scenario> {
+        let Some(preset) = Preset::builtin(&self.provider) else {
+            let known: Vec<&str> = Preset::builtin_names().collect();
+            bail!("{} is not known; write one of {}", self.provider, known.join(", "));
+        };
+        let mut limits = self.plan(&preset)?;
+        for limit in &self.limits {
+            change(&mut limits, limit)?;
+        }
+        Ok(Scenario {
+            limits,
+            completion_reserve: preset.completion_reserve,
+            returns_unused: self
+                .settlement
+                .map_or(preset.returns_unused, |settlement| settlement == Settlement::Returned),
+            miscount_percent: self.miscount,
+            jitter: self.jitter.saturating_mul(1_000),
+            wait: self.wait.saturating_mul(1_000),
+            closed: self.closed,
+            seed: self.made.seed,
+        })
+    }
+
+    fn plan(&self, preset: &Preset) -> anyhow::Result<Limits> {
+        let usual = if preset.name == "cerebras" { Some("code-pro-2025") } else { None };
+        let Some(name) = self.plan.as_deref().or(usual).or(preset.default_plan.as_deref()) else {
+            return Ok(Limits::default());
+        };
+        let Some(plan) = preset.plans.iter().find(|plan| plan.name == name) else {
+            let known: Vec<&str> = preset.plans.iter().map(|plan| plan.name.as_str()).collect();
+            bail!("{name} is no plan of {}; write one of {}", preset.label, known.join(", "));
+        };
+        Ok(plan.limits)
+    }
+}
+
+/// Changes one limit, written as `name=number`.
+fn change(limits: &mut Limits, written: &str) -> anyhow::Result<()> {
+    let parts = written.split_once('=').map(|(name, number)| (name.trim(), number.trim().parse::<u64>()));
+    let Some((name, Ok(number))) = parts else {
+        bail!("{written} is no limit; write a name and a number, as in tokens_per_minute=165000");
+    };
+    let Some(limit) = limits.by_name(name) else {
+        let known = limits.named().map(|(name, _)| name);
+        bail!("{name} is no limit; write one of {}", known.join(", "));
+    };
+    *limit = (number > 0).then_some(number);
+    Ok(())
+}
