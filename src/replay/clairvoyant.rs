@@ -1,6 +1,7 @@
-//! How many tokens anybody could have got the rationed provider to serve, knowing the whole trace beforehand.
+//! How much anybody could have got out of the rationed provider, knowing the whole trace beforehand.
 //!
-//! Which requests to send is a knapsack over time; this is an upper bound of its best solution, by prices. Give each
+//! Which requests to send is a knapsack over time; this is an upper bound of its best solution, by prices. Say what each
+//! request is worth: its tokens. Give each
 //! limit a price for a unit of it. Take any stretch of time that begins at `s` and ends at `t`, and the requests that can
 //! only be admitted within it. Whoever sends some of them pays the prices for what they take of the limits, and the provider
 //! has no more to sell in that stretch than
@@ -9,7 +10,7 @@
 //! capacity + refill × (t − s) + what requests in flight at s may still give back
 //! ```
 //!
-//! of each limit. So the tokens of the requests that were sent are at most the worth of all there is to sell, and what each
+//! of each limit. So the requests that were sent are worth at most the worth of all there is to sell, and what each
 //! request is worth beyond its own price, where that is positive: whatever the prices. A request in no stretch counts
 //! in full. The bound is the least over many prices and over all ways to cut the trace into such stretches, found in one pass.
 //! docs/REPLAY.md has the proof.
@@ -21,6 +22,26 @@ use super::trace::Request;
 mod price;
 
 use price::Prices;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// Tokens served, prompts and answers together.
+    Served,
+    /// Tokens taken from the ration: the same, or more where the provider keeps what it set aside.
+    Charged,
+}
+
+impl Worth {
+    /// What a request is worth, in tokens.
+    #[must_use]
+    pub fn of(self, scenario: &Scenario, request: &Request, chance: Chance) -> u64 {
+        match self {
+            Self::Served => request.tokens(),
+            Self::Charged => provider::charged(scenario, request, chance),
+        }
+    }
+}
 
 /// A request, and when it was or will be asked, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -48,22 +69,23 @@ struct Candidate {
     latest: u64,
     /// It is over at this moment at the latest.
     over: u64,
-    tokens: u64,
+    /// In tokens.
+    worth: u64,
     weights: Vec<Weight>,
 }
 
-/// The bound in tokens, prompts and answers together, rounded down.
+/// The bound in tokens, rounded down.
 #[must_use]
-pub fn bound(scenario: &Scenario, asked: &[Asked<'_>]) -> u64 {
+pub fn bound(scenario: &Scenario, asked: &[Asked<'_>], worth: Worth) -> u64 {
     let limits = provider::limits(&scenario.limits);
     let mut candidates: Vec<Candidate> =
-        asked.iter().filter_map(|asked| candidate(scenario, &limits, *asked)).collect();
+        asked.iter().filter_map(|asked| candidate(scenario, &limits, *asked, worth)).collect();
     candidates.sort_by_key(|candidate| candidate.earliest);
     let returning = returning(&candidates, limits.len());
     let mut markets: Vec<Market> = price::prices(&candidates, limits.len()).map(Market::new).collect();
     let mut best = 0;
     for (candidate, returning) in candidates.iter().zip(&returning) {
-        let mut next = best + scaled(candidate.tokens);
+        let mut next = best + scaled(candidate.worth);
         for market in &mut markets {
             next = next.min(market.extend(&limits, candidate, returning, best));
         }
@@ -73,7 +95,7 @@ pub fn bound(scenario: &Scenario, asked: &[Asked<'_>]) -> u64 {
 }
 
 /// `None` where it exceeds a limit, so that nobody could send it.
-fn candidate(scenario: &Scenario, limits: &[Limit], asked: Asked<'_>) -> Option<Candidate> {
+fn candidate(scenario: &Scenario, limits: &[Limit], asked: Asked<'_>, worth: Worth) -> Option<Candidate> {
     let Asked { request, at, chance } = asked;
     let mut weights = Vec::with_capacity(limits.len());
     for limit in limits {
@@ -88,7 +110,7 @@ fn candidate(scenario: &Scenario, limits: &[Limit], asked: Asked<'_>) -> Option<
     let earliest = at + chance.there;
     let latest = earliest.saturating_add(scenario.wait);
     let over = latest.saturating_add(Speed::FAST.whole(request));
-    Some(Candidate { earliest, latest, over, tokens: request.tokens(), weights })
+    Some(Candidate { earliest, latest, over, worth: worth.of(scenario, request, chance), weights })
 }
 
 /// For each candidate and limit: what those before it may give back from its earliest moment on.

@@ -136,9 +136,9 @@ impl Agent<'_> {
     /// A tool that runs for seconds, or a person who thinks.
     fn pause(&mut self) -> u64 {
         match self.random.u64(0..20) {
-            0 => self.random.u64(20_000..90_000),
-            1..=4 => self.random.u64(5_000..20_000),
-            _ => self.random.u64(500..5_000),
+            0 => self.random.u64(30_000..120_000),
+            1..=4 => self.random.u64(10_000..30_000),
+            _ => self.random.u64(1_000..12_000),
         }
     }
 

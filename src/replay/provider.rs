@@ -82,6 +82,14 @@ pub fn charge(scenario: &Scenario, limit: Limit, request: &Request, chance: Chan
     Charge { reserved, settled }
 }
 
+/// What a request takes in all from a limit of tokens: what was used, or more where the provider keeps what it set
+/// aside.
+#[must_use]
+pub fn charged(scenario: &Scenario, request: &Request, chance: Chance) -> u64 {
+    let limit = Limit { counts: Counts::Tokens, capacity: 0, window: 0 };
+    charge(scenario, limit, request, chance).settled
+}
+
 /// A refusal, status 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {

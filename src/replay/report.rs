@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::clairvoyant::{self, Asked};
+use super::clairvoyant::{self, Asked, Worth};
 use super::policy::Policy;
 use super::run::{Lane, Turn, run};
 use super::scenario::Scenario;
@@ -25,6 +25,8 @@ pub struct Report {
     pub closed: bool,
     /// Whether the provider gives back what it set aside and was not used.
     pub returns_unused: bool,
+    /// How long a request may wait for the rationed provider, in milliseconds.
+    pub wait_ms: u64,
     /// By policy.
     pub rows: Vec<Row>,
 }
@@ -46,10 +48,18 @@ pub struct Row {
     pub tokens: u64,
     /// Completion tokens of it.
     pub completion_tokens: u64,
-    /// Tokens that nobody could have exceeded, asked at the same moments.
+    /// `tokens` that nobody could have exceeded, asked at the same moments.
     pub bound: u64,
     /// `tokens` of `bound`, in thousandths, rounded down.
     pub share_permille: u64,
+    /// Tokens that it took from the ration: the same, or more where the provider keeps what it set aside.
+    pub charged: u64,
+    /// `charged` that nobody could have exceeded.
+    pub ration: u64,
+    /// `charged` of `ration`, in thousandths, rounded down.
+    pub used_permille: u64,
+    /// Requests that waited for the rationed provider, and went to the one behind it all the same.
+    pub waited_in_vain: usize,
     /// Mean time from question to the end of the answer, refused ones left out, in milliseconds.
     pub mean_ms: u64,
     /// 19 of 20 were answered within this time.
@@ -73,6 +83,7 @@ impl Report {
             tokens: trace.requests().iter().map(super::trace::Request::tokens).sum(),
             closed: scenario.closed,
             returns_unused: scenario.returns_unused,
+            wait_ms: scenario.wait / 1_000,
             rows: policies.into_iter().map(row).collect(),
         }
     }
@@ -87,34 +98,48 @@ impl Report {
 
 impl Row {
     fn new(policy: &'static str, scenario: &Scenario, trace: &Trace, turns: &[Turn]) -> Self {
-        let requests = trace.requests();
-        let asked: Vec<Asked<'_>> = (requests.iter().zip(turns).enumerate())
+        let asked: Vec<Asked<'_>> = (trace.requests().iter().zip(turns).enumerate())
             .map(|(id, (request, turn))| Asked {
                 request,
                 at: turn.asked,
                 chance: scenario.chance(id, request),
             })
             .collect();
-        let bound = clairvoyant::bound(scenario, &asked);
-        let count = |lane| turns.iter().filter(|turn| turn.lane == lane).count();
-        let fast = || requests.iter().zip(turns).filter(|(_, turn)| turn.lane == Lane::Fast);
-        let tokens: u64 = fast().map(|(request, _)| request.tokens()).sum();
+        let sum = |worth: Worth| {
+            let fast = asked.iter().zip(turns).filter(|(_, turn)| turn.lane == Lane::Fast);
+            fast.map(|(asked, _)| worth.of(scenario, asked.request, asked.chance)).sum::<u64>()
+        };
+        let (tokens, bound) = (sum(Worth::Served), clairvoyant::bound(scenario, &asked, Worth::Served));
+        let (charged, ration) = (sum(Worth::Charged), clairvoyant::bound(scenario, &asked, Worth::Charged));
+        let fast = asked.iter().zip(turns).filter(|(_, turn)| turn.lane == Lane::Fast);
+        let count = |is: fn(&&Turn) -> bool| turns.iter().filter(is).count();
         let answered = turns.iter().filter(|turn| turn.lane != Lane::Refused);
         let mut times: Vec<u64> = answered.map(|turn| (turn.over - turn.asked) / 1_000).collect();
         times.sort_unstable();
         Self {
             policy,
-            fast: count(Lane::Fast),
-            spilled: count(Lane::Spilled),
-            refused: count(Lane::Refused),
-            drawn_429: turns.iter().filter(|turn| turn.drew_429).count(),
+            fast: count(|turn| turn.lane == Lane::Fast),
+            spilled: count(|turn| turn.lane == Lane::Spilled),
+            refused: count(|turn| turn.lane == Lane::Refused),
+            drawn_429: count(|turn| turn.drew_429),
             tokens,
-            completion_tokens: fast().map(|(request, _)| request.completion_tokens).sum(),
+            completion_tokens: fast.map(|(asked, _)| asked.request.completion_tokens).sum(),
             bound,
-            share_permille: (tokens * 1_000).checked_div(bound).unwrap_or(0),
+            share_permille: permille(tokens, bound),
+            charged,
+            ration,
+            used_permille: permille(charged, ration),
+            waited_in_vain: count(|turn| {
+                turn.sent > turn.asked && turn.lane == Lane::Spilled && !turn.drew_429
+            }),
             mean_ms: times.iter().sum::<u64>().checked_div(times.len() as u64).unwrap_or(0),
             p95_ms: times.get((times.len() * 19).div_ceil(20).saturating_sub(1)).copied().unwrap_or(0),
             over_ms: turns.iter().map(|turn| turn.over / 1_000).max().unwrap_or(0),
         }
     }
+}
+
+/// 0 of nothing is all of it.
+fn permille(part: u64, whole: u64) -> u64 {
+    (part * 1_000).checked_div(whole).unwrap_or(1_000)
 }

@@ -26,6 +26,8 @@ pub enum Lane {
 pub struct Turn {
     /// When the agent asked.
     pub asked: u64,
+    /// When it was sent, to whomever first.
+    pub sent: u64,
     /// When its answer was over, or the refusal was there.
     pub over: u64,
     /// Who answered.
@@ -39,7 +41,7 @@ pub struct Turn {
 pub fn run(scenario: &Scenario, trace: &Trace, policy: &mut dyn Policy) -> Vec<Turn> {
     let requests = trace.requests();
     let limits = provider::limits(&scenario.limits);
-    let unasked = Turn { asked: 0, over: 0, lane: Lane::Spilled, drew_429: false };
+    let unasked = Turn { asked: 0, sent: 0, over: 0, lane: Lane::Spilled, drew_429: false };
     let mut play = Play {
         scenario,
         requests,
@@ -156,6 +158,7 @@ impl Play<'_> {
 
     fn offer(&mut self, id: usize, now: u64) {
         let request = &self.requests[id];
+        self.turns[id].sent = now;
         match self.policy.offer(id, request, moment(now)) {
             Choice::Fast => self.push(now + self.scenario.chance(id, request).there, id, Event::Arrive),
             Choice::Spill => self.spill(id, now),

@@ -16,7 +16,7 @@ pub(super) struct Prices(pub(super) Vec<(usize, u64)>);
 impl Prices {
     /// What the request is worth beyond what it would pay, in tokens times [`ONE`].
     pub(super) fn surplus(&self, candidate: &Candidate) -> u64 {
-        let worth = candidate.tokens * ONE;
+        let worth = candidate.worth * ONE;
         self.0.iter().fold(worth, |worth, &(index, price)| {
             worth.saturating_sub(price.saturating_mul(candidate.weights[index].taken))
         })
