@@ -47,7 +47,7 @@ enum Command {
     /// Run a simulated provider, to try a client against rations and faults
     Simulate(simulate::Simulate),
     /// Show what another plan, margin or wait would have done, by a trace of requests
-    Replay(replay::Replay),
+    Replay(Box<replay::Replay>),
     /// Print a script that completes this command line in a shell
     Completions(generate::Completions),
     /// Print the manual page

@@ -92,7 +92,7 @@ fn write_exit_status(page: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(page)
 }
 
-fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+pub(super) fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
     match io::stdout().write_all(text) {
         // `… man | head` has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,16 +1,19 @@
 //! `replay`: what another plan, margin or wait would have done, in virtual time.
-#![expect(clippy::print_stdout, reason = "the figures are this command's output")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 
+use super::generate::print;
 use crate::config::{Limits, Preset};
 use crate::replay::generate::{Recipe, generate};
 use crate::replay::policy::{Counting, Original, Ours, Policy, Strict};
 use crate::replay::{Report, Scenario, Trace};
+
+/// No limit and no margin is larger.
+const MOST: u64 = 1_000_000_000_000;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -35,13 +38,13 @@ struct Made {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Agents that work at the same time
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u64).range(1..=1_000))]
     agents: u64,
     /// For how long
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u64).range(1..=168))]
     hours: u64,
     /// Guesses of a prompt are off by so much at the most, in percent
-    #[arg(long, default_value_t = 0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = value_parser!(u64).range(0..=99))]
     estimate_error: u64,
 }
 
@@ -57,27 +60,29 @@ struct Run {
     /// The plan; for Cerebras code-pro-2025, else the preset's default
     #[arg(long)]
     plan: Option<String>,
-    /// Other limits than the plan's: `requests_per_minute=15,tokens_per_minute=165000`; 0 takes one away
+    /// Other limits than the plan's, by the names of the settings: `tokens_per_minute=165000,requests_per_day=0`; 0 takes
+    /// one away
     #[arg(long, value_delimiter = ',', value_name = "NAME=NUMBER")]
     limits: Vec<String>,
     /// Tokens that this proxy leaves at the edge beside the books' own margin
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = value_parser!(u64).range(0..=MOST))]
     margin: u64,
     /// How long a request may wait for the rationed provider
-    #[arg(long, default_value_t = 0, value_name = "MS")]
+    #[arg(long, default_value_t = 0, value_name = "MS", value_parser = value_parser!(u64).range(0..=3_600_000))]
     wait: u64,
     /// What becomes of tokens that were set aside and not used, instead of what the preset says
     #[arg(long)]
     settlement: Option<Settlement>,
     /// The provider's guess of a prompt is off by so much at the most, in percent
-    #[arg(long, default_value_t = 0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = value_parser!(u64).range(0..=99))]
     miscount: u64,
     /// How long a message takes at the most
-    #[arg(long, default_value_t = 50, value_name = "MS")]
+    #[arg(long, default_value_t = 50, value_name = "MS", value_parser = value_parser!(u64).range(0..=60_000))]
     jitter: u64,
     /// A session's next request comes after its turn is over, not when the trace says
     #[arg(long)]
     closed: bool,
+    /// For people or for programs
     #[arg(long, default_value = "table")]
     format: Format,
 }
@@ -98,14 +103,13 @@ enum Format {
 
 pub(super) fn run(args: &Replay) -> anyhow::Result<ExitCode> {
     match &args.command {
-        Some(Command::Generate(made)) => print!("{}", generate(made.recipe()).to_lines()),
-        Some(Command::Run(run)) => play(run)?,
-        None => play(&args.run)?,
+        Some(Command::Generate(made)) => print(generate(made.recipe()).to_lines().as_bytes()),
+        Some(Command::Run(run)) => play(run),
+        None => play(&args.run),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn play(args: &Run) -> anyhow::Result<()> {
+fn play(args: &Run) -> anyhow::Result<ExitCode> {
     let scenario = args.scenario()?;
     let trace = match &args.trace {
         None => generate(args.made.recipe()),
@@ -122,11 +126,11 @@ fn play(args: &Run) -> anyhow::Result<()> {
         Box::new(Ours::new(&scenario, args.margin)),
     ];
     let report = Report::new(&scenario, &trace, policies);
-    match args.format {
-        Format::Table => print!("{report}"),
-        Format::Json => println!("{}", report.to_json()),
-    }
-    Ok(())
+    let text = match args.format {
+        Format::Table => report.to_string(),
+        Format::Json => report.to_json() + "\n",
+    };
+    print(text.as_bytes())
 }
 
 impl Made {
@@ -176,7 +180,7 @@ impl Run {
 /// Changes one limit, written as `name=number`.
 fn change(limits: &mut Limits, written: &str) -> anyhow::Result<()> {
     let parts = written.split_once('=').map(|(name, number)| (name.trim(), number.trim().parse::<u64>()));
-    let Some((name, Ok(number))) = parts else {
+    let Some((name, Ok(number @ 0..=MOST))) = parts else {
         bail!("{written} is no limit; write a name and a number, as in tokens_per_minute=165000");
     };
     let Some(limit) = limits.by_name(name) else {

@@ -1,18 +1,17 @@
 //! How much anybody could have got out of the rationed provider, knowing the whole trace beforehand.
 //!
-//! Which requests to send is a knapsack over time; this is an upper bound of its best solution, by prices. Say what each
-//! request is worth: its tokens. Give each
-//! limit a price for a unit of it. Take any stretch of time that begins at `s` and ends at `t`, and the requests that can
-//! only be admitted within it. Whoever sends some of them pays the prices for what they take of the limits, and the provider
-//! has no more to sell in that stretch than
+//! Which requests to send is a knapsack over time; this is an upper bound of its best solution, by prices. A request is
+//! worth its tokens, and a unit of each limit has a price. Take any stretch of time that begins at `s` and ends at `t`,
+//! and the requests that can only be admitted within it. Whoever sends some of them pays for what they take of the
+//! limits, and the provider has no more to sell in that stretch than
 //!
 //! ```text
 //! capacity + refill × (t − s) + what requests in flight at s may still give back
 //! ```
 //!
-//! of each limit. So the requests that were sent are worth at most the worth of all there is to sell, and what each
-//! request is worth beyond its own price, where that is positive: whatever the prices. A request in no stretch counts
-//! in full. The bound is the least over many prices and over all ways to cut the trace into such stretches, found in one pass.
+//! of each limit. So what was sent is worth at most the price of all there is to sell, and what each request is worth
+//! beyond its own price, where that is positive: whatever the prices. A request in no stretch counts in full. The bound
+//! is the least over many prices and over all ways to cut the trace into such stretches, found in one pass.
 //! docs/REPLAY.md has the proof.
 
 use super::provider::{self, Limit};
@@ -143,7 +142,7 @@ fn scaled(tokens: u64) -> i128 {
 #[derive(Debug)]
 struct Market {
     prices: Prices,
-    /// The least of: the bound before the stretch, and the worth of what was there when it began less the refill before it.
+    /// The bound before the stretch and the price of what was there when it began, less the refill until then.
     opened: Option<i128>,
     /// What all requests so far are worth beyond their prices.
     surplus: i128,

@@ -1,9 +1,9 @@
 //! A made-up day of agents, by seed.
 //!
 //! Each agent works through tasks. A task is a conversation that grows from some 10,000 tokens until it is done or is
-//! compacted at 95,000; most turns call a tool and come back after seconds, some wait for a person. Now and then an agent
-//! sends a side agent ahead, whose conversation is short, plain and names its longest answer. The figures are guesses of the right
-//! size, not measurements.
+//! compacted at 95,000; most turns call a tool and come back after seconds, some wait for a person. Now and then an
+//! agent sends a side agent ahead, whose conversation is short, plain and names its longest answer. The figures are
+//! guesses of the right size, not measurements.
 
 use fastrand::Rng;
 

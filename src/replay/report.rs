@@ -110,7 +110,12 @@ impl Row {
             fast.map(|(asked, _)| worth.of(scenario, asked.request, asked.chance)).sum::<u64>()
         };
         let (tokens, bound) = (sum(Worth::Served), clairvoyant::bound(scenario, &asked, Worth::Served));
-        let (charged, ration) = (sum(Worth::Charged), clairvoyant::bound(scenario, &asked, Worth::Charged));
+        // Where what was not used comes back, both are the same.
+        let (charged, ration) = if scenario.returns_unused {
+            (tokens, bound)
+        } else {
+            (sum(Worth::Charged), clairvoyant::bound(scenario, &asked, Worth::Charged))
+        };
         let fast = asked.iter().zip(turns).filter(|(_, turn)| turn.lane == Lane::Fast);
         let count = |is: fn(&&Turn) -> bool| turns.iter().filter(is).count();
         let answered = turns.iter().filter(|turn| turn.lane != Lane::Refused);

@@ -21,5 +21,6 @@ mod presets;
 mod quotas;
 mod recordings;
 mod reload;
+mod replay;
 mod server;
 mod streams;

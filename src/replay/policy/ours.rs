@@ -76,16 +76,12 @@ impl Policy for Ours {
             Ok(pass) => pass,
             Err(until) => return until.map_or(Choice::Spill, |until| Choice::Wait(until.since(now))),
         };
-        match self.books.reserve(cost, now) {
-            Ok(grant) => {
-                self.sent.insert(id, Sent { grant, cost, pass, guess });
-                Choice::Fast
-            }
-            Err(_) => {
-                self.breaker.undecided(pass);
-                Choice::Spill
-            }
-        }
+        let Ok(grant) = self.books.reserve(cost, now) else {
+            self.breaker.undecided(pass);
+            return Choice::Spill;
+        };
+        self.sent.insert(id, Sent { grant, cost, pass, guess });
+        Choice::Fast
     }
 
     fn head(&mut self, id: usize, now: Moment) {

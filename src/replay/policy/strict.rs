@@ -11,8 +11,8 @@ use crate::replay::provider::Refusal;
 use crate::replay::scenario::Scenario;
 use crate::replay::trace::Request;
 
-/// A minute that slides at the whole plan. A request counts from the moment it is sent, with the longest answer it
-/// may get, and what it took afterwards. Draws no 429 from a bucket, and lets what is left at the end of a minute go to waste.
+/// A minute that slides at the whole plan. A request counts from the moment it is sent, with the longest answer it may
+/// get until it is over. Draws no 429 from a bucket, but what a minute leaves is lost.
 #[derive(Debug)]
 pub struct Strict {
     allowed: Allowed,

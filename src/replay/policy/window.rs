@@ -7,8 +7,8 @@ use quota::Moment;
 
 use crate::config::Limits;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What may be counted.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use crate::replay::trace::{Request, Trace};
 
 /// Sends, spills and waits at random; 429s do not deter it.
 struct Random {
-    random: fastrand::Rng,
+    dice: fastrand::Rng,
     sends: f64,
     waits: f64,
 }
@@ -26,10 +26,10 @@ impl Policy for Random {
         "random"
     }
     fn offer(&mut self, _id: usize, _request: &Request, _now: Moment) -> Choice {
-        if self.random.f64() < self.waits {
-            return Choice::Wait(Duration::from_micros(self.random.u64(0..20_000_000)));
+        if self.dice.f64() < self.waits {
+            return Choice::Wait(Duration::from_micros(self.dice.u64(0..20_000_000)));
         }
-        if self.random.f64() < self.sends { Choice::Fast } else { Choice::Spill }
+        if self.dice.f64() < self.sends { Choice::Fast } else { Choice::Spill }
     }
     fn head(&mut self, _id: usize, _now: Moment) {}
     fn settled(&mut self, _id: usize, _request: &Request, _now: Moment) {}
@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn nobody_exceeds_it(scenario in scenarios(), requests in requests(), sends in 0.0..=1.0f64, waits in 0.0..1.0f64) {
         let random = |sends, waits| -> Box<dyn Policy> {
-            Box::new(Random { random: fastrand::Rng::with_seed(scenario.seed), sends, waits })
+            Box::new(Random { dice: fastrand::Rng::with_seed(scenario.seed), sends, waits })
         };
         let policies = vec![
             random(sends, waits),
@@ -184,7 +184,8 @@ fn where_reservations_are_kept_those_that_leave_little_unused_are_sent() {
     assert_eq!(bound_of(&scenario, &requests, Worth::Charged), 60_000);
 }
 
-/// Refill goes on while a reservation is held, and what comes back comes on top: a bucket of true usage would allow less.
+/// Refill goes on while a reservation is held, and what comes back comes on top: a bucket of true usage would allow
+/// less.
 #[test]
 fn what_requests_in_flight_give_back_counts() {
     let limits = Limits { tokens_per_minute: Some(6_000_000), ..Limits::default() };
@@ -195,7 +196,7 @@ fn what_requests_in_flight_give_back_counts() {
         request(990, 6_000_000, 0, 0),
         request(1_001, 16_384, 0, 0),
     ]);
-    let random = Random { random: fastrand::Rng::with_seed(1), sends: 1.0, waits: 0.0 };
+    let random = Random { dice: fastrand::Rng::with_seed(1), sends: 1.0, waits: 0.0 };
     let row = Report::new(&scenario, &trace, vec![Box::new(random)]).rows.remove(0);
     assert_eq!((row.fast, row.tokens), (3, 6_066_384));
     assert_eq!(row.bound, 6_066_384);

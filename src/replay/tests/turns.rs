@@ -29,7 +29,9 @@ impl Policy for Always {
 }
 
 fn session(mut requests: Vec<Request>) -> Trace {
-    requests.iter_mut().for_each(|request| "one".clone_into(&mut request.session));
+    for request in &mut requests {
+        "one".clone_into(&mut request.session);
+    }
     Trace::new(requests)
 }
 
@@ -78,8 +80,8 @@ fn waiting_gets_the_fast_provider_as_soon_as_there_is_enough() {
     assert_eq!(sent(0).0, Lane::Spilled);
     let (lane, sent) = sent(10_000_000);
     assert_eq!(lane, Lane::Fast);
-    // 20,000 are left when the first answer begins, and a thousand comes each second: for the books' margin, and for what they
-    // are not sure of after a single answer.
+    // 20,000 are left when the first answer begins, and a thousand comes each second: for the books' margin, and for
+    // what they are not sure of after a single answer.
     assert!((5_000_001..=8_000_000).contains(&sent), "{sent}");
 }
 
