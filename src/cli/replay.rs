@@ -64,9 +64,9 @@ struct Run {
     /// one away
     #[arg(long, value_delimiter = ',', value_name = "NAME=NUMBER")]
     limits: Vec<String>,
-    /// Tokens that this proxy leaves at the edge beside the books' own margin
-    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = value_parser!(u64).range(0..=MOST))]
-    margin: u64,
+    /// Tokens that this proxy leaves at the edge of a limit, instead of a fiftieth of it and at most 3000
+    #[arg(long, value_name = "TOKENS", value_parser = value_parser!(u64).range(0..=MOST))]
+    margin: Option<u64>,
     /// How long a request may wait for the rationed provider
     #[arg(long, default_value_t = 0, value_name = "MS", value_parser = value_parser!(u64).range(0..=3_600_000))]
     wait: u64,

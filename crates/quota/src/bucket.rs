@@ -218,7 +218,7 @@ impl Bucket {
         match self.limit.dimension {
             Dimension::Requests => 0,
             Dimension::Tokens | Dimension::UncachedTokens => {
-                (self.limit.capacity / 50).min(self.meter.margin)
+                self.meter.margin.unwrap_or((self.limit.capacity / 50).min(3_000)).min(self.limit.capacity)
             }
         }
     }

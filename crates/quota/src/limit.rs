@@ -202,13 +202,11 @@ pub struct Meter {
     pub minute: Duration,
     /// A moment at which a day begins, where the provider counts by days that begin; `None`: days refill continuously.
     pub day_begins: Option<Moment>,
-    /// Tokens that are left alone at the edge of a limit, for what two counters of the same request differ by; at most
-    /// a fiftieth of the limit.
-    pub margin: u64,
+    /// Tokens that are left alone at the edge of a limit, for what two counters of the same request differ by. `None`: a
+    /// fiftieth of the limit and at most 3,000, which costs 0.2 points of a minute's use and takes a miscount of a few
+    /// percent.
+    pub margin: Option<u64>,
 }
-
-/// Costs 0.2 points of a minute's use, and takes a miscount of a few percent.
-const MARGIN: u64 = 3_000;
 
 impl Default for Meter {
     fn default() -> Self {
@@ -216,7 +214,7 @@ impl Default for Meter {
             settlement: Settlement::Returned,
             minute: Duration::from_mins(1),
             day_begins: None,
-            margin: MARGIN,
+            margin: None,
         }
     }
 }

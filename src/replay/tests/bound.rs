@@ -123,7 +123,7 @@ proptest! {
             random(1.0, 0.0),
             Box::new(Original::new(&scenario.limits, Counting::True)),
             Box::new(Strict::new(&scenario)),
-            Box::new(Ours::new(&scenario, 0)),
+            Box::new(Ours::new(&scenario, None)),
         ];
         for row in Report::new(&scenario, &Trace::new(requests.clone()), policies).rows {
             prop_assert!(row.tokens <= row.bound, "{row:?}");

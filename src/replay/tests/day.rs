@@ -30,7 +30,7 @@ fn rows(scenario: &Scenario, recipe: Recipe) -> Vec<Row> {
         Box::new(Original::new(&scenario.limits, Counting::Flat)),
         Box::new(Original::new(&scenario.limits, Counting::True)),
         Box::new(Strict::new(scenario)),
-        Box::new(Ours::new(scenario, 0)),
+        Box::new(Ours::new(scenario, None)),
     ];
     Report::new(scenario, &generate(recipe), policies).rows
 }

@@ -98,7 +98,7 @@ fn although_the_bucket_would_have_had_enough_after_twenty_seconds() {
     assert_eq!(original[..2], [Lane::Fast, Lane::Refused]);
     assert!(original[2..12].iter().all(|lane| *lane == Lane::Spilled), "{original:?}");
     assert_eq!(original[12], Lane::Fast);
-    let ours = lanes(&mut crate::replay::policy::Ours::new(&scenario, 0));
+    let ours = lanes(&mut crate::replay::policy::Ours::new(&scenario, None));
     assert_eq!(ours[..2], [Lane::Fast, Lane::Spilled]);
     assert!(ours[2..].iter().all(|lane| *lane == Lane::Fast), "{ours:?}");
 }

@@ -74,7 +74,7 @@ fn waiting_gets_the_fast_provider_as_soon_as_there_is_enough() {
     let trace = Trace::new(vec![request(0, 40_000, 0, 0), request(5_000, 20_000, 0, 0)]);
     let sent = |wait| {
         let scenario = Scenario { wait, ..scenario() };
-        let turn = run(&scenario, &trace, &mut Ours::new(&scenario, 0))[1];
+        let turn = run(&scenario, &trace, &mut Ours::new(&scenario, None))[1];
         (turn.lane, turn.sent)
     };
     assert_eq!(sent(0).0, Lane::Spilled);
