@@ -1,0 +1,127 @@
+//! What exact counting costs: a request of about 100 KB with 60 messages and 20 tools, as an agent sends it, beside a copy and a hash
+//! of the same bytes.
+
+use std::hint::black_box;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use tokens::{Counter, Template, Vocabulary};
+
+fn main() {
+    let _ = Vocabulary::load();
+    divan::main();
+}
+
+struct Request {
+    messages: Vec<Vec<u8>>,
+    tools: Vec<u8>,
+}
+
+impl Request {
+    fn new() -> Self {
+        // An escape for about every 35 bytes, as in source code; no two messages are alike.
+        let text = |of: usize| {
+            format!(
+                concat!(
+                    "    let answer_{of} = self.ask(question).await?;\\n",
+                    "    // the answer is looked at where it lies, {of} times\\n",
+                    "    log(\\\"took {{}} ms\\\", since(started));\\n",
+                    "    match answer.finish_reason {{\\n",
+                    "        Some(reason) => tell(reason, &answer, {of}),\\n    }}\\n",
+                ),
+                of = of
+            )
+        };
+        let message = |index: usize| {
+            let text: String = (0..6).map(|line| text(index * 6 + line)).collect();
+            let json = match index % 4 {
+                0 => format!(r#"{{"role":"user","content":"{text}"}}"#),
+                1 => format!(
+                    r#"{{"role":"assistant","content":"I look.","tool_calls":[{{"id":"call_{index}","type":"function","function":{{"name":"read_file","arguments":"{{\"path\":\"src/file_{index}.rs\",\"limit\":400}}"}}}}]}}"#
+                ),
+                2 => format!(r#"{{"role":"tool","tool_call_id":"call_{index}","content":"{text}"}}"#),
+                _ => format!(r#"{{"role":"assistant","content":"{text}"}}"#),
+            };
+            json.into_bytes()
+        };
+        let tool = |index: usize| {
+            format!(
+                r#"{{"type":"function","function":{{"name":"tool_{index}","description":"{}","parameters":{{"type":"object","properties":{{"path":{{"type":"string","description":"A path below the working directory"}},"limit":{{"type":"integer"}}}},"required":["path"]}}}}}}"#,
+                "Does something with a file and tells what became of it. ".repeat(14)
+            )
+        };
+        let tools: Vec<String> = (0..20).map(tool).collect();
+        Self { messages: (0..60).map(message).collect(), tools: format!("[{}]", tools.join(",")).into_bytes() }
+    }
+
+    fn size(&self) -> BytesCount {
+        BytesCount::new(self.messages.iter().map(Vec::len).sum::<usize>() + self.tools.len())
+    }
+
+    fn count(&self, counter: &Counter) -> Option<u64> {
+        counter.count(self.messages.iter().map(Vec::as_slice), &self.tools)
+    }
+}
+
+/// Nothing known.
+#[divan::bench]
+fn cold(bencher: Bencher<'_, '_>) {
+    let request = Request::new();
+    bencher
+        .counter(request.size())
+        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch))
+        .bench_refs(|counter| black_box(&request).count(counter));
+}
+
+/// All but the last message known.
+#[divan::bench]
+fn one_new_message(bencher: Bencher<'_, '_>) {
+    let mut request = Request::new();
+    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    let mut turn = 0_u32;
+    bencher.counter(request.size()).bench_local(|| {
+        turn += 1;
+        if let Some(last) = request.messages.last_mut() {
+            *last = format!(
+                r#"{{"role":"user","content":"Now do what was said above, for the {turn}th time,\nand tell me whether the tests pass."}}"#
+            )
+            .into_bytes();
+        }
+        request.count(black_box(&counter))
+    });
+}
+
+/// All of it known.
+#[divan::bench]
+fn warm(bencher: Bencher<'_, '_>) {
+    let request = Request::new();
+    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    bencher.counter(request.size()).bench(|| black_box(&request).count(&counter));
+}
+
+#[divan::bench]
+fn floor_hash(bencher: Bencher<'_, '_>) {
+    let request = Request::new();
+    bencher.counter(request.size()).bench(|| {
+        let hash = |bytes: &[u8]| twox_hash::XxHash3_128::oneshot_with_seed(1, bytes);
+        request.messages.iter().map(|message| hash(black_box(message))).fold(hash(&request.tools), |a, b| a ^ b)
+    });
+}
+
+#[divan::bench]
+fn floor_copy(bencher: Bencher<'_, '_>) {
+    let request = Request::new();
+    bencher.counter(request.size()).bench(|| {
+        let messages: Vec<Vec<u8>> = black_box(&request.messages).clone();
+        (messages, request.tools.clone())
+    });
+}
+
+#[divan::bench]
+fn other_estimate(bencher: Bencher<'_, '_>) {
+    let request = Request::new();
+    bencher.counter(request.size()).bench(|| {
+        let messages = request.messages.iter().map(|message| tokens::estimate(black_box(message)));
+        messages.sum::<u64>() + tokens::estimate(&request.tools)
+    });
+}
