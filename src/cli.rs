@@ -14,6 +14,7 @@ use crate::reload::Reload;
 use crate::{demo, log, server};
 
 mod check;
+mod count;
 mod generate;
 mod init;
 mod replay;
@@ -48,6 +49,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Show what another plan, margin or wait would have done, by a trace of requests
     Replay(Box<replay::Replay>),
+    /// Count the tokens of a text, or of a chat request as the model reads it: exactly, for Qwen3-Coder
+    Count(count::Count),
     /// Print a script that completes this command line in a shell
     Completions(generate::Completions),
     /// Print the manual page
@@ -80,6 +83,7 @@ pub async fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Replay(args) => replay::run(&args),
+        Command::Count(args) => count::run(&args),
         Command::Completions(args) => generate::completions(&args, Cli::command()),
         Command::Man => generate::man(Cli::command()),
     };
