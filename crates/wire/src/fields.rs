@@ -130,7 +130,7 @@ fn below(body: &[u8], value: &Range<usize>, rule: Rule<'_>, edits: &mut Vec<Edit
 
 fn inside(body: &[u8], value: &Range<usize>, rule: Rule<'_>, edits: &mut Vec<Edit>) {
     let scanner = Scanner::new(&body[value.clone()], MAX_DEPTH);
-    let mut members = scanner.document(|_, _| ()).unwrap_or_default();
+    let mut members = scanner.document(|_, _, _| ()).unwrap_or_default();
     for Member { key, value: of } in &mut members {
         *key = key.start + value.start..key.end + value.start;
         *of = of.start + value.start..of.end + value.start;

@@ -34,6 +34,8 @@ pub struct ChatRequest {
     pub messages: Range<usize>,
     /// Where the tools (or legacy functions) stand; empty where there are none.
     pub tools: Range<usize>,
+    /// Where each message stands.
+    each_message: Vec<Range<usize>>,
     model_span: Range<usize>,
     /// Where its top-level fields stand.
     members: Vec<Member>,
@@ -98,9 +100,15 @@ impl ChatRequest {
             tools: tools.map_or(0..0, |tools| json::span(text, tools)),
             model_span: json::span(text, model_value),
             usage_edit: usage_option.edit().filter(|_| stream),
+            each_message: fields.each_message,
             members: fields.members,
             body,
         })
+    }
+
+    /// The JSON of each message, in their order; none where there are more than a count is worth.
+    pub fn each_message(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.each_message.iter().map(|span| self.body.get(span.clone()).unwrap_or_default())
     }
 
     /// The body for a provider that knows the model as `model`, is to report the usage of streams, and does not take

@@ -41,10 +41,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The only value of the text is an object: its members in their order. `element` is told of what stands in a
-    /// list that is a member's value: the member's number, and where the element stands.
+    /// list that is a member's value: the member's number, where its key stands, and where the element.
     pub(crate) fn document(
         mut self,
-        mut element: impl FnMut(usize, Range<usize>),
+        mut element: impl FnMut(usize, Range<usize>, Range<usize>),
     ) -> Result<Vec<Member>, Wrong> {
         self.blank();
         let mut members = Vec::with_capacity(16);
@@ -54,7 +54,7 @@ impl<'a> Scanner<'a> {
                 let key = self.key()?;
                 let start = self.at;
                 if self.peek() == Some(b'[') {
-                    self.list(|at| element(members.len(), at))?;
+                    self.list(|at| element(members.len(), key.clone(), at))?;
                 } else {
                     self.value()?;
                 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::splice::Spliced;
 
 fn edited(body: &str, fields: &[FieldEdit]) -> String {
-    let members = Scanner::new(body.as_bytes(), MAX_DEPTH).document(|_, _| ()).unwrap();
+    let members = Scanner::new(body.as_bytes(), MAX_DEPTH).document(|_, _, _| ()).unwrap();
     let spliced =
         Spliced::new(&Bytes::copy_from_slice(body.as_bytes()), &edits(body.as_bytes(), &members, fields));
     String::from_utf8(spliced.to_bytes().to_vec()).unwrap()

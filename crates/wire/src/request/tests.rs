@@ -55,6 +55,19 @@ fn a_nested_model_is_not_the_model() {
 }
 
 #[test]
+fn each_message_is_found_where_it_stands() {
+    let each = |messages: &str| {
+        let body = format!(r#"{{"tools":[{{}}],"model":"m","messages":{messages},"stop":["x"]}}"#);
+        let request = parse(&body).unwrap();
+        request.each_message().map(|message| String::from_utf8(message.to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(each(r#"[ {"a" : [1]} , {"b":{}}]"#), [r#"{"a" : [1]}"#, r#"{"b":{}}"#]);
+    let many = |count| format!("[{}]", vec!["{}"; count].join(","));
+    assert_eq!(each(&many(16_384)).len(), 16_384);
+    assert_eq!(each(&many(16_385)).len(), 0, "too many to keep where they stand");
+}
+
+#[test]
 fn the_longest_answer_is_the_smaller_of_both_names() {
     let max = |fields: &str| parse(&format!(r#"{{"model":"m",{MESSAGES}{fields}}}"#)).unwrap().max_tokens;
     assert_eq!(max(""), None);

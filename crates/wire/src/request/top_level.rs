@@ -1,16 +1,22 @@
 //! The top-level fields of a request's body.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Invalid, invalid};
 use crate::json::{self, Fields};
 use crate::scan::{Member, Scanner, Wrong};
+
+/// Spans of more messages are not kept: they would take more memory than the body.
+const MAX_MESSAGES: usize = 16_384;
 
 /// The fields of a body in their order, values as they are written.
 pub(super) struct TopLevel<'a> {
     fields: Vec<(Cow<'a, str>, &'a str)>,
     /// Where there are messages: whether all are objects.
     messages: Option<bool>,
+    /// Where each message stands; empty where there are too many.
+    pub(super) each_message: Vec<Range<usize>>,
     /// The fields once more, where they stand.
     pub(super) members: Vec<Member>,
 }
@@ -20,13 +26,21 @@ impl<'a> TopLevel<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Invalid> {
         // The members that are lists with something in them, and whether all of it are objects.
         let mut lists: Vec<(usize, bool)> = Vec::new();
-        let members = Scanner::new(text.as_bytes(), json::MAX_DEPTH).document(|member, element| {
+        let mut each_message = Vec::new();
+        let members = Scanner::new(text.as_bytes(), json::MAX_DEPTH).document(|member, key, element| {
             let is_object = text.as_bytes().get(element.start) == Some(&b'{');
             match lists.last_mut().filter(|(of, ..)| *of == member) {
                 Some((_, objects)) => *objects &= is_object,
                 None => lists.push((member, is_object)),
             }
+            // One more than there may be says that there are too many.
+            if each_message.len() <= MAX_MESSAGES && text.get(key) == Some("\"messages\"") {
+                each_message.push(element);
+            }
         });
+        if each_message.len() > MAX_MESSAGES {
+            each_message.clear();
+        }
         let members = match members {
             Ok(members) if members.len() <= json::MAX_FIELDS => members,
             Err(Wrong::TooDeep) => {
@@ -42,7 +56,7 @@ impl<'a> TopLevel<'a> {
         }
         let of = fields.iter().position(|(key, _)| key == "messages");
         let messages = lists.into_iter().find(|(member, _)| Some(*member) == of).map(|(_, objects)| objects);
-        let found = Self { fields, messages, members };
+        let found = Self { fields, messages, each_message, members };
         match found.duplicate() {
             Some(key) => {
                 Err(invalid(None, format!("The key {} stands twice in the body.", json::quote(key))))

@@ -7,7 +7,7 @@ use crate::json::{self, Fields};
 const DEPTH: usize = 40;
 
 fn members(text: &str) -> Result<Vec<Member>, Wrong> {
-    Scanner::new(text.as_bytes(), DEPTH).document(|_, _| ())
+    Scanner::new(text.as_bytes(), DEPTH).document(|_, _, _| ())
 }
 
 /// Whether it is JSON by the other reader, an object, and its keys text.
@@ -66,7 +66,7 @@ fn what_is_json_and_what_is_not() {
 fn elements_of_lists_are_told() {
     let text = r#"{"x":1,"l":[{"a":1}, "b" ,[2]],"m":[],"n":{"o":[3]}}"#;
     let mut elements = Vec::new();
-    let scanned = Scanner::new(text.as_bytes(), 3).document(|member, at| elements.push((member, &text[at])));
+    let scanned = Scanner::new(text.as_bytes(), 3).document(|member, _, at| elements.push((member, &text[at])));
     assert_eq!(scanned.unwrap().len(), 4);
     assert_eq!(elements, [(1, r#"{"a":1}"#), (1, "\"b\""), (1, "[2]")]);
 }
