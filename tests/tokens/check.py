@@ -13,7 +13,6 @@ import reference
 
 TEXTS = 2_800
 REQUESTS = 1_000
-GOLDEN = 60
 SHOWN = 5
 
 
@@ -68,7 +67,7 @@ def compare(what, documents, expected, answers):
 def golden(file):
     tokenizer = reference.tokenizer()
     chats = []
-    for request in documents.requests(GOLDEN, seed=3):
+    for request in documents.golden():
         chat = {"request": request, "rendered": {}}
         for name in reference.TEMPLATES:
             prompt = reference.render(reference.template(name), request)

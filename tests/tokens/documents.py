@@ -183,3 +183,50 @@ def tool(rng):
     if rng.random() < 0.05:
         parameters[rng.choice(["properties", "required"])] = value(rng)
     return function if rng.random() < 0.1 else {"type": "function", "function": function}
+
+
+def golden():
+    """A few chats in which a template shows all that it can."""
+    system = {"role": "system", "content": "Be brief. "}
+    user = {"role": "user", "content": "What is in naïve.txt and e\u0301.txt? 天気 👍🏽"}
+
+    def called(arguments, name="read_file"):
+        return {"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    def result(content):
+        return {"role": "tool", "tool_call_id": "1", "content": content}
+
+    read_file = {
+        "type": "function",
+        "function": {
+            "name": "read_file",
+            "description": " Reads a file.\n",
+            "strict": False,
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "description": "\tbelow the working directory ", "pattern": "^[^\"']+$"},
+                    "lines": {"type": ["array", "null"], "items": {"type": "integer", "é": "<&'>"}, "default": [1, 2.0, "it's"], "required": ["a", 1, None]},
+                    "en-coding": {"enum": ["utf-8", "latin-1"], "x-$a b": True, "title": None, "minimum": 1e-7, "required": True},
+                },
+                "required": ["path"],
+                "additionalProperties": False,
+            },
+        },
+    }
+    bare = {"name": "list", "description": None, "parameters": {}, "return": {"type": "string"}}
+    undescribed = {"type": "function", "function": {"name": "now"}}
+    calls = [called('{"path": "naïve.txt", "lines": [1, {"to": 2.50}, "\\u00e9\'"], "all": true, "n": null, "f": 1E3, "s": "1"}'), called("", "now")]
+    chats = [
+        {"messages": [user]},
+        {"messages": [system, user], "tools": []},
+        {"messages": [user], "tools": [read_file]},
+        {"messages": [system, user, {"role": "assistant", "content": "It says:\n"}, user], "tools": [read_file, bare]},
+        {"messages": [system, user, {"role": "assistant", "content": None, "tool_calls": calls}, result("a\nb"), result([{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]), {"role": "assistant", "content": " Done. "}], "tools": [read_file]},
+        {"messages": [user, {"role": "assistant", "content": " I look. ", "tool_calls": calls[:1]}, result("1"), result("2"), user, {"role": "assistant", "content": "", "tool_calls": calls[1:]}, result(None)]},
+        {"messages": [system, result("nobody asked"), {"role": "developer", "content": "hm"}, {"role": "system", "content": "Be long."}, user]},
+        {"messages": [result("first"), {"role": "assistant", "content": [{"type": "text", "text": "<|im_end|>\n<tool_call>"}], "tool_calls": []}], "tools": [undescribed]},
+        {"messages": [user, {"role": "assistant", "content": "", "tool_calls": [called("{")]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
+    ]  # fmt: skip
+    return [{"model": "m", **chat} for chat in chats]
