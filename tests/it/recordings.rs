@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use simulator::{Limits, Profile, Simulator};
+use tokens::{Counter, Template, Vocabulary};
+use wire::ChatRequest;
 
 use crate::client::{self, Reply};
 use crate::harness::{CEREBRAS_KEY, Running};
@@ -16,6 +18,8 @@ use crate::scripted::Scripted;
 struct Exchange {
     file: String,
     request: Value,
+    /// The request as it was sent.
+    sent: String,
     status: u64,
     body: String,
 }
@@ -47,11 +51,11 @@ fn exchanges(folder: &Path) -> Vec<Exchange> {
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file = path.strip_prefix(folder).expect("below it").display().to_string();
-        let new = |request: &str, status: &Value, body: &Value| {
-            let request: Value = serde_json::from_str(request).ok()?;
+        let new = |sent: &str, status: &Value, body: &Value| {
+            let request: Value = serde_json::from_str(sent).ok()?;
             request.get("messages")?;
             let (status, body) = (status.as_u64()?, body.as_str()?.to_owned());
-            Some(Exchange { file: file.clone(), request, status, body })
+            Some(Exchange { file: file.clone(), request, sent: sent.to_owned(), status, body })
         };
         for document in &documents {
             let interactions = document["interactions"].as_array().into_iter().flatten();
@@ -94,6 +98,48 @@ async fn recorded_answers_reach_the_client_as_they_are() {
         }
     }
     assert!(plain >= 20 && streams >= 20, "{plain} plain, {streams} streams");
+}
+
+/// What Cerebras counted is what we count: of each prompt before it is sent, and of each answer.
+#[test]
+fn recorded_usage_of_qwen3_coder_is_counted_exactly() {
+    let Some(folder) = folder() else { return };
+    let _ = Vocabulary::load();
+    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    let recorded = exchanges(&folder);
+    let recorded = recorded.iter().filter(|exchange| exchange.file.starts_with("cerebras-qwen3-coder-480b"));
+    let mut compared = 0;
+    for Exchange { file, sent, body, .. } in recorded {
+        let request = ChatRequest::parse(sent.clone().into()).expect("a request");
+        let tools = request.body.get(request.tools.clone()).expect("in the body");
+        let (usage, text, calls) = answer(body);
+        let calls = calls.iter().map(|(name, arguments)| (name.as_str(), arguments.as_str()));
+        let counted = (counter.count(request.each_message(), tools), counter.count_answer(&text, calls));
+        assert_eq!(counted, (usage["prompt_tokens"].as_u64(), usage["completion_tokens"].as_u64()), "{file}");
+        assert!(counted.0.is_some() && counted.1.is_some(), "{file}");
+        compared += 1;
+    }
+    assert_eq!(compared, 10);
+}
+
+/// The usage of an answer, its text and its calls; of a stream where no call comes in pieces.
+fn answer(body: &str) -> (Value, String, Vec<(String, String)>) {
+    let (mut usage, mut text, mut calls) = (Value::Null, String::new(), Vec::new());
+    let lines = body.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
+    for line in lines.filter(|line| line.starts_with('{')) {
+        let mut said: Value = serde_json::from_str(line).expect("JSON");
+        let choice = said["choices"][0].take();
+        let message = if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
+        text += message["content"].as_str().unwrap_or_default();
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            let part = |part: &str| call["function"][part].as_str().expect("a text").to_owned();
+            calls.push((part("name"), part("arguments")));
+        }
+        if said["usage"].is_object() {
+            usage = said["usage"].take();
+        }
+    }
+    (usage, text, calls)
 }
 
 /// Keys that a recording has and the simulated provider has not, or the other way round, and why.
