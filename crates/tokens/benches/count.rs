@@ -1,5 +1,6 @@
 //! What exact counting costs: a request of about 100 KB with 60 messages and 20 tools, as an agent sends it, beside a copy and a hash
 //! of the same bytes.
+#![expect(clippy::expect_used, reason = "a benchmark stops where its data is wrong")]
 
 use std::hint::black_box;
 
@@ -12,6 +13,23 @@ fn main() {
     divan::main();
 }
 
+/// Source code of this crate, so that no two messages are alike.
+const SOURCES: &str = concat!(
+    include_str!("../src/counter.rs"),
+    include_str!("../src/estimate.rs"),
+    include_str!("../src/json.rs"),
+    include_str!("../src/template.rs"),
+    include_str!("../src/template/tools.rs"),
+    include_str!("../src/python.rs"),
+    include_str!("../src/message.rs"),
+    include_str!("../src/calibration.rs"),
+    include_str!("../src/vocabulary.rs"),
+    include_str!("../src/counter/memo.rs"),
+    include_str!("../src/counter/tests.rs"),
+    include_str!("../src/template/tests.rs"),
+    include_str!("../src/vocabulary/tests.rs"),
+);
+
 struct Request {
     messages: Vec<Vec<u8>>,
     tools: Vec<u8>,
@@ -19,28 +37,17 @@ struct Request {
 
 impl Request {
     fn new() -> Self {
-        // An escape for about every 35 bytes, as in source code; no two messages are alike.
-        let text = |of: usize| {
-            format!(
-                concat!(
-                    "    let answer_{of} = self.ask(question).await?;\\n",
-                    "    // the answer is looked at where it lies, {of} times\\n",
-                    "    log(\\\"took {{}} ms\\\", since(started));\\n",
-                    "    match answer.finish_reason {{\\n",
-                    "        Some(reason) => tell(reason, &answer, {of}),\\n    }}\\n",
-                ),
-                of = of
-            )
-        };
+        let lines: Vec<&str> = SOURCES.split_inclusive('\n').collect();
         let message = |index: usize| {
-            let text: String = (0..6).map(|line| text(index * 6 + line)).collect();
+            let lines = lines.iter().cycle().skip(index * lines.len() / 60).take(lines.len() / 48);
+            let text = serde_json::Value::from(lines.copied().collect::<String>());
             let json = match index % 4 {
-                0 => format!(r#"{{"role":"user","content":"{text}"}}"#),
+                0 => format!(r#"{{"role":"user","content":{text}}}"#),
                 1 => format!(
                     r#"{{"role":"assistant","content":"I look.","tool_calls":[{{"id":"call_{index}","type":"function","function":{{"name":"read_file","arguments":"{{\"path\":\"src/file_{index}.rs\",\"limit\":400}}"}}}}]}}"#
                 ),
-                2 => format!(r#"{{"role":"tool","tool_call_id":"call_{index}","content":"{text}"}}"#),
-                _ => format!(r#"{{"role":"assistant","content":"{text}"}}"#),
+                2 => format!(r#"{{"role":"tool","tool_call_id":"call_{index}","content":{text}}}"#),
+                _ => format!(r#"{{"role":"assistant","content":{text}}}"#),
             };
             json.into_bytes()
         };
@@ -58,8 +65,9 @@ impl Request {
         BytesCount::new(self.messages.iter().map(Vec::len).sum::<usize>() + self.tools.len())
     }
 
-    fn count(&self, counter: &Counter) -> Option<u64> {
-        counter.count(self.messages.iter().map(Vec::as_slice), &self.tools)
+    fn count(&self, counter: &Counter) -> u64 {
+        let tokens = counter.count(self.messages.iter().map(Vec::as_slice), &self.tools);
+        tokens.expect("messages that can be rendered")
     }
 }
 
@@ -83,7 +91,7 @@ fn one_new_message(bencher: Bencher<'_, '_>) {
         turn += 1;
         if let Some(last) = request.messages.last_mut() {
             *last = format!(
-                r#"{{"role":"user","content":"Now do what was said above, for the {turn}th time,\nand tell me whether the tests pass."}}"#
+                r#"{{"role":"user","content":"Now do what was said above, for the {turn}th time,\\nand tell me whether the tests pass."}}"#
             )
             .into_bytes();
         }
