@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "the count is this command's output")]
 #![expect(clippy::print_stderr, reason = "a command speaks to the person at the terminal")]
 
-use std::io::{self, BufRead, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,9 +13,10 @@ use serde_json::value::RawValue;
 use tokens::{Counter, Parts, Template, Vocabulary};
 use wire::json::Fields;
 
-use super::{FAILED, USAGE};
+use super::{FAILED, USAGE, generate};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Count {
     /// What to count; without it, standard input (also -)
     file: Option<PathBuf>,
@@ -50,11 +51,11 @@ fn template(name: &str) -> Result<Template, String> {
 /// What is answered, in JSON.
 #[derive(Debug, Default, Serialize)]
 struct Answer {
-    /// `None`: the template can make no text of the request.
+    /// `None` if the template can make no text of the request.
     tokens: Option<u64>,
     #[serde(flatten)]
     parts: Option<InParts>,
-    /// About how many it may be.
+    /// A guess instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimate: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +67,12 @@ struct InParts {
     system: u64,
     tools: u64,
     messages: u64,
+}
+
+impl Answer {
+    fn of_text(vocabulary: Vocabulary, text: &str) -> Self {
+        Self { tokens: Some(vocabulary.count(text)), ..Self::default() }
+    }
 }
 
 impl From<Parts> for InParts {
@@ -86,7 +93,11 @@ impl<'a> Request<'a> {
         let fields = Fields::parse(text).ok()?;
         let messages = fields.get("messages")?.get();
         let tools = fields.get("tools").or_else(|| fields.get("functions"));
-        Some(Self { messages, each: serde_json::from_str(messages).ok()?, tools: tools.map_or("", RawValue::get) })
+        Some(Self {
+            messages,
+            each: serde_json::from_str(messages).ok()?,
+            tools: tools.map_or("", RawValue::get),
+        })
     }
 
     fn messages(&self) -> impl Iterator<Item = &'a [u8]> {
@@ -107,29 +118,12 @@ impl<'a> Request<'a> {
 }
 
 pub(super) fn run(args: &Count) -> anyhow::Result<ExitCode> {
+    let text = args.input()?;
     let vocabulary = Vocabulary::load();
     let counter = Counter::new(args.template);
-    let input = args.file.as_deref().filter(|file| *file != Path::new("-"));
     if args.lines {
-        return match input {
-            Some(file) => {
-                let file = std::fs::File::open(file).with_context(|| format!("can't read {}", file.display()))?;
-                lines(io::BufReader::new(file), &counter, vocabulary, args.show)
-            }
-            None => lines(io::stdin().lock(), &counter, vocabulary, args.show),
-        };
+        return lines(&text, &counter, vocabulary, args.show);
     }
-    let text = match (&args.text, input) {
-        (Some(text), _) => text.clone(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?
-        }
-        (None, None) => {
-            let mut text = String::new();
-            io::stdin().lock().read_to_string(&mut text).context("can't read standard input")?;
-            text
-        }
-    };
     let request = if args.text.is_some() { None } else { Request::read(&text) };
     let answer = match &request {
         Some(request) => request.answer(&counter, args.show),
@@ -137,7 +131,7 @@ pub(super) fn run(args: &Count) -> anyhow::Result<ExitCode> {
             eprintln!("That is no chat request; it would be a JSON object with \"messages\".");
             return Ok(ExitCode::from(USAGE));
         }
-        None => Answer { tokens: Some(vocabulary.count(&text)), ..Answer::default() },
+        None => Answer::of_text(vocabulary, &text),
     };
     if args.json {
         println!("{}", serde_json::to_string(&answer)?);
@@ -152,31 +146,39 @@ pub(super) fn run(args: &Count) -> anyhow::Result<ExitCode> {
     if let Some(estimate) = answer.estimate {
         let template = args.template.name();
         eprintln!(
-            "{template} can make no text of this request: an image, a part or arguments that it does not know. It may have about {estimate} tokens."
+            "{template} can make no text of this request: an image, or a part or arguments that it does not know."
         );
+        eprintln!("It may have about {estimate} tokens.");
         return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(
-    input: impl BufRead,
-    counter: &Counter,
-    vocabulary: Vocabulary,
-    show: bool,
-) -> anyhow::Result<ExitCode> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    for (number, line) in (1..).zip(input.lines()) {
-        let line = line.with_context(|| format!("can't read line {number}"))?;
-        let answer = match serde_json::from_str::<String>(&line) {
-            Ok(text) => Answer { tokens: Some(vocabulary.count(&text)), ..Answer::default() },
-            Err(_) => Request::read(&line)
+impl Count {
+    fn input(&self) -> anyhow::Result<String> {
+        if let Some(text) = &self.text {
+            return Ok(text.clone());
+        }
+        match self.file.as_deref().filter(|file| *file != Path::new("-")) {
+            Some(file) => {
+                std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))
+            }
+            None => io::read_to_string(io::stdin()).context("can't read standard input"),
+        }
+    }
+}
+
+fn lines(text: &str, counter: &Counter, vocabulary: Vocabulary, show: bool) -> anyhow::Result<ExitCode> {
+    let mut out = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let answer = match serde_json::from_str::<String>(line) {
+            Ok(text) => Answer::of_text(vocabulary, &text),
+            Err(_) => Request::read(line)
                 .with_context(|| format!("line {number} is neither a JSON string nor a chat request"))?
                 .answer(counter, show),
         };
         serde_json::to_writer(&mut out, &answer)?;
-        out.write_all(b"\n")?;
+        out.push(b'\n');
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    generate::print(&out)
 }

@@ -92,6 +92,7 @@ fn write_exit_status(page: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(page)
 }
 
+/// Writes to standard output, as much as is wanted there.
 pub(super) fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
     match io::stdout().write_all(text) {
         // `… man | head` has seen enough.

@@ -3,6 +3,8 @@
 use http::Uri;
 use quota::{Dimension, Window};
 use wire::{Dialect, FieldEdit};
+use tokens::Template;
+use wire::FieldEdit;
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
@@ -65,6 +67,8 @@ pub struct UpstreamModel {
     pub context: Option<u64>,
     /// The longest answer, in tokens, if known.
     pub max_output: Option<u64>,
+    /// What makes a prompt of a request, if known: then its tokens can be counted before it is sent.
+    pub template: Option<Template>,
 }
 
 /// What one plan allows.
@@ -196,7 +200,8 @@ fn models(written: &mut Written, key: &str) -> Vec<UpstreamModel> {
         };
         let context = tokens(written, &format!("{item}.context"));
         let max_output = tokens(written, &format!("{item}.max_output"));
-        Some(UpstreamModel { name, context, max_output })
+        let template = choice(written, &format!("{item}.template"), Template::NAMED);
+        Some(UpstreamModel { name, context, max_output, template })
     };
     (0..written.items(key)).filter_map(|index| model(written, index)).collect()
 }

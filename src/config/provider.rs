@@ -296,8 +296,8 @@ pub(super) fn named_models(written: &mut Written, key: &str, preset: &Preset) ->
         }
     }
     let known = |name: &String| preset.models.iter().find(|model| model.name == *name).cloned();
-    let model =
-        |name: String| known(&name).unwrap_or(UpstreamModel { name, context: None, max_output: None });
+    let unknown = |name| UpstreamModel { name, context: None, max_output: None, template: None };
+    let model = |name: String| known(&name).unwrap_or_else(|| unknown(name));
     names.into_iter().map(model).collect()
 }
 

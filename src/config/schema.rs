@@ -71,7 +71,7 @@ pub(super) const PRESET: &[(&str, Node)] = &[
     ("base_url", Value),
     ("key_env", Value),
     ("catalogue", Value),
-    ("models", Items(&[("name", Value), ("context", Value), ("max_output", Value)])),
+    ("models", Items(&[("name", Value), ("context", Value), ("max_output", Value), ("template", Value)])),
     ("completion_reserve", Value),
     ("returns_unused", Value),
     ("days_begin_utc", Value),

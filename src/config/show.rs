@@ -82,6 +82,10 @@ fn show_provider(f: &mut fmt::Formatter<'_>, provider: &Provider) -> fmt::Result
             writeln!(f, "# {name}: a context of {context} tokens")?;
         }
     }
+    for model in &provider.models {
+        let Some(template) = model.template else { continue };
+        writeln!(f, "# {}: prompts are counted by the template {}", model.name, template.name())?;
+    }
     if let Some(plan) = &provider.plan {
         writeln!(f, "plan = {}", quote(plan))?;
     }

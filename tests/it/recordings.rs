@@ -106,17 +106,21 @@ fn recorded_usage_of_qwen3_coder_is_counted_exactly() {
     let Some(folder) = folder() else { return };
     let _ = Vocabulary::load();
     let counter = Counter::new(Template::Qwen3CoderLaunch);
-    let recorded = exchanges(&folder);
-    let recorded = recorded.iter().filter(|exchange| exchange.file.starts_with("cerebras-qwen3-coder-480b"));
+    let exchanges = exchanges(&folder);
+    let recorded = exchanges.iter().filter(|exchange| exchange.file.starts_with("cerebras-qwen3-coder-480b"));
     let mut compared = 0;
     for Exchange { file, sent, body, .. } in recorded {
         let request = ChatRequest::parse(sent.clone().into()).expect("a request");
         let tools = request.body.get(request.tools.clone()).expect("in the body");
-        let (usage, text, calls) = answer(body);
+        let (reported, text, calls) = answer(body);
         let calls = calls.iter().map(|(name, arguments)| (name.as_str(), arguments.as_str()));
-        let counted = (counter.count(request.each_message(), tools), counter.count_answer(&text, calls));
-        assert_eq!(counted, (usage["prompt_tokens"].as_u64(), usage["completion_tokens"].as_u64()), "{file}");
-        assert!(counted.0.is_some() && counted.1.is_some(), "{file}");
+        let ours = (counter.count(request.each_message(), tools), counter.count_answer(&text, calls));
+        assert_eq!(
+            ours,
+            (reported["prompt_tokens"].as_u64(), reported["completion_tokens"].as_u64()),
+            "{file}"
+        );
+        assert!(ours.0.is_some() && ours.1.is_some(), "{file}");
         compared += 1;
     }
     assert_eq!(compared, 10);

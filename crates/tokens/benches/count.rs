@@ -58,7 +58,10 @@ impl Request {
             )
         };
         let tools: Vec<String> = (0..20).map(tool).collect();
-        Self { messages: (0..60).map(message).collect(), tools: format!("[{}]", tools.join(",")).into_bytes() }
+        Self {
+            messages: (0..60).map(message).collect(),
+            tools: format!("[{}]", tools.join(",")).into_bytes(),
+        }
     }
 
     fn size(&self) -> BytesCount {
@@ -112,7 +115,11 @@ fn floor_hash(bencher: Bencher<'_, '_>) {
     let request = Request::new();
     bencher.counter(request.size()).bench(|| {
         let hash = |bytes: &[u8]| twox_hash::XxHash3_128::oneshot_with_seed(1, bytes);
-        request.messages.iter().map(|message| hash(black_box(message))).fold(hash(&request.tools), |a, b| a ^ b)
+        request
+            .messages
+            .iter()
+            .map(|message| hash(black_box(message)))
+            .fold(hash(&request.tools), |a, b| a ^ b)
     });
 }
 

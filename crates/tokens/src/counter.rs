@@ -172,7 +172,11 @@ impl Counter {
             keys.iter().map(|key| memo.get(*key)).collect()
         };
         let new = |pieces: &[Option<Piece>]| {
-            (0..).zip(pieces).filter(|(_, piece)| piece.is_none()).map(|(index, _)| index).collect::<Vec<usize>>()
+            (0..)
+                .zip(pieces)
+                .filter(|(_, piece)| piece.is_none())
+                .map(|(index, _)| index)
+                .collect::<Vec<usize>>()
         };
         let new = new(&pieces);
         if new.iter().map(|index| asked[*index].0.len()).sum::<usize>() > MOST_NEW {
@@ -210,7 +214,7 @@ impl Counter {
         let kind = Kind::of(&message, !matches!(place, Place::Later));
         let rendered = if kind == Kind::System {
             let tools = matches!(place, Place::FirstWithTools);
-            self.template.open_system(Some(&message.text), tools, &mut out);
+            template::open_system(Some(&message.text), tools, &mut out);
             Some(())
         } else {
             self.template.message(&message, &mut out)
@@ -221,7 +225,7 @@ impl Counter {
     fn constants(&self, vocabulary: Vocabulary) -> &Constants {
         self.constants.get_or_init(|| {
             let mut own_system = String::new();
-            self.template.open_system(None, true, &mut own_system);
+            template::open_system(None, true, &mut own_system);
             Constants {
                 own_system: vocabulary.count(&own_system),
                 tool_turn: vocabulary.count(template::TOOL_TURN),

@@ -48,7 +48,6 @@ impl<'a> Value<'a> {
     pub(crate) fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
-
 }
 
 struct Reader<'a> {
@@ -240,15 +239,14 @@ impl<'a> Members<'a> {
         } else {
             self.places.get(&key).copied()
         };
-        match place.and_then(|place| self.in_order.get_mut(place)) {
-            Some((_, old)) => *old = value,
-            None => {
-                if self.in_order.len() >= MANY {
-                    self.places.insert(key.clone(), self.in_order.len());
-                }
-                self.in_order.push((key, value));
-            }
+        if let Some((_, old)) = place.and_then(|place| self.in_order.get_mut(place)) {
+            *old = value;
+            return;
         }
+        if self.in_order.len() >= MANY {
+            self.places.insert(key.clone(), self.in_order.len());
+        }
+        self.in_order.push((key, value));
     }
 }
 
@@ -272,7 +270,10 @@ mod tests {
     #[test]
     fn the_last_value_of_a_key_counts_at_the_place_of_the_first() {
         let value = Value::parse(br#"{"a":1,"b":2,"a":3}"#);
-        assert_eq!(value, Some(Value::Map(vec![("a".into(), Value::Number("3")), ("b".into(), Value::Number("2"))])));
+        assert_eq!(
+            value,
+            Some(Value::Map(vec![("a".into(), Value::Number("3")), ("b".into(), Value::Number("2"))]))
+        );
         let many: Vec<String> = (0..40).map(|key| format!("\"k{}\":{key}", key % 20)).collect();
         let many = format!("{{{}}}", many.join(","));
         let many = Value::parse(many.as_bytes()).unwrap();
@@ -284,7 +285,19 @@ mod tests {
 
     #[test]
     fn half_a_character_and_raw_control_characters_are_no_json() {
-        for wrong in [r#""\ud800""#, r#""\ud800x""#, r#""\ud800\u0041""#, r#""\udc00""#, "\"a\nb\"", r#""\u+041""#, "01", "[1,]", "", "1 2", "nul"] {
+        for wrong in [
+            r#""\ud800""#,
+            r#""\ud800x""#,
+            r#""\ud800\u0041""#,
+            r#""\udc00""#,
+            "\"a\nb\"",
+            r#""\u+041""#,
+            "01",
+            "[1,]",
+            "",
+            "1 2",
+            "nul",
+        ] {
             assert_eq!(Value::parse(wrong.as_bytes()), None, "{wrong}");
         }
         assert!(Value::parse("[".repeat(100_000).as_bytes()).is_none());

@@ -1,5 +1,7 @@
 //! How Python prints a value. Chat templates are run by Python, so what is no text reaches the model in its spelling.
 
+use std::fmt::{self, Write as _};
+
 use crate::json::Value;
 
 /// `str(value)`.
@@ -82,8 +84,13 @@ fn push_number(number: &str, infinity: &str, out: &mut String) {
         out.push_str(if fixed.contains('.') { "" } else { ".0" });
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
-        out.push_str(&format!("{digits}e{sign}{:02}", exponent.unsigned_abs()));
+        push(out, format_args!("{digits}e{sign}{:02}", exponent.unsigned_abs()));
     }
+}
+
+fn push(out: &mut String, text: fmt::Arguments<'_>) {
+    // A string takes whatever is written.
+    let _ = out.write_fmt(text);
 }
 
 fn push_quoted(text: &str, out: &mut String) {
@@ -98,9 +105,9 @@ fn push_quoted(text: &str, out: &mut String) {
             char if char == quote => out.extend(['\\', char]),
             char if is_printable(char) => out.push(char),
             char => match u32::from(char) {
-                code @ ..=0xff => out.push_str(&format!("\\x{code:02x}")),
-                code @ ..=0xffff => out.push_str(&format!("\\u{code:04x}")),
-                code => out.push_str(&format!("\\U{code:08x}")),
+                code @ ..=0xff => push(out, format_args!("\\x{code:02x}")),
+                code @ ..=0xffff => push(out, format_args!("\\u{code:04x}")),
+                code => push(out, format_args!("\\U{code:08x}")),
             },
         }
     }
@@ -132,7 +139,7 @@ fn push_json_text(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
+            '\0'..='\u{1f}' => push(out, format_args!("\\u{:04x}", u32::from(char))),
             char => out.push(char),
         }
     }
@@ -155,11 +162,31 @@ mod tests {
     #[test]
     fn values_are_printed_as_python_prints_them() {
         let cases = [
-            (r#"{"a": [true, false, null], "b": {}}"#, "{'a': [True, False, None], 'b': {}}", r#"{"a": [true, false, null], "b": {}}"#),
-            (r#"["it's", "\"", "'\"", "\\"]"#, r#"["it's", '"', '\'"', '\\']"#, r#"["it's", "\"", "'\"", "\\"]"#),
-            (r#"["\n\t\u0007\u007f\u00a0\u200b\ud83d\ude00e\u0301"]"#, "['\\n\\t\\x07\\x7f\\xa0\\u200b😀e\u{301}']", "[\"\\n\\t\\u0007\u{7f}\u{a0}\u{200b}😀e\u{301}\"]"),
-            ("[1, -0, 1.0, -0.0, 1e3, 1E16, 1e15, 1.5e-4, 0.00001, 12345678901234567890]", "[1, 0, 1.0, -0.0, 1000.0, 1e+16, 1000000000000000.0, 0.00015, 1e-05, 12345678901234567890]", "[1, 0, 1.0, -0.0, 1000.0, 1e+16, 1000000000000000.0, 0.00015, 1e-05, 12345678901234567890]"),
-            ("[1e400, -1e400, 1.7976931348623157e308]", "[inf, -inf, 1.7976931348623157e+308]", "[Infinity, -Infinity, 1.7976931348623157e+308]"),
+            (
+                r#"{"a": [true, false, null], "b": {}}"#,
+                "{'a': [True, False, None], 'b': {}}",
+                r#"{"a": [true, false, null], "b": {}}"#,
+            ),
+            (
+                r#"["it's", "\"", "'\"", "\\"]"#,
+                r#"["it's", '"', '\'"', '\\']"#,
+                r#"["it's", "\"", "'\"", "\\"]"#,
+            ),
+            (
+                r#"["\n\t\u0007\u007f\u00a0\u200b\ud83d\ude00e\u0301"]"#,
+                "['\\n\\t\\x07\\x7f\\xa0\\u200b😀e\u{301}']",
+                "[\"\\n\\t\\u0007\u{7f}\u{a0}\u{200b}😀e\u{301}\"]",
+            ),
+            (
+                "[1, -0, 1.0, -0.0, 1e3, 1E16, 1e15, 1.5e-4, 0.00001, 12345678901234567890]",
+                "[1, 0, 1.0, -0.0, 1000.0, 1e+16, 1000000000000000.0, 0.00015, 1e-05, 12345678901234567890]",
+                "[1, 0, 1.0, -0.0, 1000.0, 1e+16, 1000000000000000.0, 0.00015, 1e-05, 12345678901234567890]",
+            ),
+            (
+                "[1e400, -1e400, 1.7976931348623157e308]",
+                "[inf, -inf, 1.7976931348623157e+308]",
+                "[Infinity, -Infinity, 1.7976931348623157e+308]",
+            ),
         ];
         for (text, as_string, as_json) in cases {
             assert_eq!(printed(text), (as_string.to_owned(), as_json.to_owned()), "{text}");

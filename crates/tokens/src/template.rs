@@ -73,6 +73,16 @@ impl Kind {
     }
 }
 
+/// The system message up to the tools; whole, where there are none. With `None` it is the template's own.
+pub(crate) fn open_system(text: Option<&str>, tools: bool, out: &mut String) {
+    const OWN: &str =
+        "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks.";
+    out.push_str("<|im_start|>system\n");
+    out.push_str(text.unwrap_or(OWN));
+    // The tokenizer separates behind these line ends, whatever is before them: what follows begins with a letter or a #.
+    out.push_str(if tools { "\n\n" } else { TURN_END });
+}
+
 impl Template {
     /// The name that settings have for it.
     #[must_use]
@@ -93,14 +103,14 @@ impl Template {
         if let Some(tools) = &tools
             && *first != Kind::System
         {
-            self.open_system(None, true, &mut out);
+            open_system(None, true, &mut out);
             out.push_str(tools);
         }
         for (index, message) in messages.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| kinds.get(before)).copied();
             match kinds[index] {
                 Kind::System => {
-                    self.open_system(Some(&message.text), tools.is_some(), &mut out);
+                    open_system(Some(&message.text), tools.is_some(), &mut out);
                     out.push_str(tools.as_deref().unwrap_or_default());
                 }
                 Kind::Tool => {
@@ -114,15 +124,6 @@ impl Template {
         }
         out.push_str(GENERATION);
         Some(out)
-    }
-
-    /// The system message up to the tools; whole, where there are none. With `None` it is the template's own.
-    pub(crate) fn open_system(self, text: Option<&str>, tools: bool, out: &mut String) {
-        const OWN: &str = "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks.";
-        out.push_str("<|im_start|>system\n");
-        out.push_str(text.unwrap_or(OWN));
-        // The tokenizer separates behind these line ends, whatever is before them: what follows begins with a letter or a #.
-        out.push_str(if tools { "\n\n" } else { TURN_END });
     }
 
     /// A message but for the turn that it may share with others.

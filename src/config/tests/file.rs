@@ -146,6 +146,11 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[models.m]", 1, "no routes; write routes = [\"provider\", …]"),
     ("[presets.mine]\nheaders = \"cerberas\"", 2, "not known; did you mean cerebras?"),
     ("[presets.mine]\nrejects = [\"*.a\"]", 2, "not a field's path"),
+    (
+        "[[presets.mine.models]]\nname = \"m\"\ntemplate = \"qwen3-coder-vlm\"",
+        3,
+        "not known; did you mean qwen3-coder-vllm?",
+    ),
     ("[[presets.mine.errors]]\nstatus = 429\nkind = \"bussy\"", 3, "not known; did you mean busy?"),
     ("state_dir = \"~/x\"", 1, "~ is not expanded here; write /home/you/x"),
     ("[server\nport = 1", 1, "not TOML"),

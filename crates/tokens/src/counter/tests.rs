@@ -59,15 +59,25 @@ fn what_has_no_text_is_not_counted() {
     let hi = json!({"role": "user", "content": "hi"});
     let image = json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]});
     let unread = json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]});
-    assert!(count(&counter, &bytes(&[hi.clone()]), b"").is_some());
-    for messages in [vec![], vec![hi.clone(), image], vec![hi.clone(), unread], vec![json!({"content": "hi"})], vec![json!(7)]] {
+    assert!(count(&counter, &bytes(std::slice::from_ref(&hi)), b"").is_some());
+    for messages in [
+        vec![],
+        vec![hi.clone(), image],
+        vec![hi.clone(), unread],
+        vec![json!({"content": "hi"})],
+        vec![json!(7)],
+    ] {
         // The second time from memory.
         for _ in 0..2 {
             assert_eq!(count(&counter, &bytes(&messages), b""), None, "{messages:?}");
         }
     }
-    assert_eq!(count(&counter, &bytes(&[hi.clone()]), b"{}"), None);
-    assert_eq!(count(&counter, &bytes(&[hi.clone()]), br#"[{"function":{"name":"f"}}]"#), None, "without parameters");
+    assert_eq!(count(&counter, &bytes(std::slice::from_ref(&hi)), b"{}"), None);
+    assert_eq!(
+        count(&counter, &bytes(std::slice::from_ref(&hi)), br#"[{"function":{"name":"f"}}]"#),
+        None,
+        "without parameters"
+    );
     let long = format!(r#"{{"role":"user","content":"{}"}}"#, "a ".repeat(MOST_NEW));
     assert_eq!(count(&counter, &[long.into_bytes()], b""), None, "longer than is worth it");
 }
@@ -75,7 +85,8 @@ fn what_has_no_text_is_not_counted() {
 #[test]
 fn an_empty_list_of_tools_is_none() {
     let counter = counter(Template::Qwen3CoderVllm);
-    let messages = bytes(&[json!({"role": "system", "content": "x"}), json!({"role": "user", "content": "hi"})]);
+    let messages =
+        bytes(&[json!({"role": "system", "content": "x"}), json!({"role": "user", "content": "hi"})]);
     let none = count(&counter, &messages, b"");
     for tools in [&b"[]"[..], b" [ \n] ", b"null"] {
         assert_eq!(count(&counter, &messages, tools), none);
@@ -87,7 +98,8 @@ fn an_empty_list_of_tools_is_none() {
 fn the_same_message_counts_differently_where_it_is_rendered_differently() {
     let counter = counter(Template::Qwen3CoderLaunch);
     let tools = br#"[{"name":"f","parameters":{}}]"#;
-    let (system, user) = (json!({"role": "system", "content": "x\n"}), json!({"role": "user", "content": "hi"}));
+    let (system, user) =
+        (json!({"role": "system", "content": "x\n"}), json!({"role": "user", "content": "hi"}));
     let tool = json!({"role": "tool", "content": "1"});
     let chats = [
         vec![system.clone(), user.clone()],

@@ -44,8 +44,7 @@ fn chats_are_rendered_as_jinja_does_and_counted_as_the_reference_does() {
     for line in CHATS.lines() {
         let Chat { request, rendered } = serde_json::from_str(line).unwrap();
         for (name, template) in Template::NAMED {
-            let (prompt, tokens) =
-                rendered[*name].as_ref().map(|it| (it.prompt.clone(), it.tokens)).unzip();
+            let (prompt, tokens) = rendered[*name].as_ref().map(|it| (it.prompt.clone(), it.tokens)).unzip();
             *(if prompt.is_some() { &mut good } else { &mut refused }) += 1;
             assert_eq!(template.render(request.messages(), request.tools()), prompt, "{name}: {line}");
             assert_eq!(

@@ -66,7 +66,8 @@ fn what_is_json_and_what_is_not() {
 fn elements_of_lists_are_told() {
     let text = r#"{"x":1,"l":[{"a":1}, "b" ,[2]],"m":[],"n":{"o":[3]}}"#;
     let mut elements = Vec::new();
-    let scanned = Scanner::new(text.as_bytes(), 3).document(|member, _, at| elements.push((member, &text[at])));
+    let scanned =
+        Scanner::new(text.as_bytes(), 3).document(|member, _, at| elements.push((member, &text[at])));
     assert_eq!(scanned.unwrap().len(), 4);
     assert_eq!(elements, [(1, r#"{"a":1}"#), (1, "\"b\""), (1, "[2]")]);
 }
