@@ -11,6 +11,7 @@ mod agents;
 mod books;
 mod bytes;
 mod config;
+mod count;
 mod egress;
 mod faults;
 mod headers;
