@@ -2,7 +2,6 @@
 
 import json
 import random
-import sys
 
 SPECIAL = (
     "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> <|quad_start|>"
@@ -65,13 +64,6 @@ def texts(count, seed=1):
         chosen = list(kinds) if number % 2 else [list(kinds)[number // 2 % len(kinds)]]
         length = rng.choice([1, 3, 10, 40, 150])
         yield "".join(kinds[rng.choice(chosen)]() for _ in range(length))
-
-
-def unassigned():
-    """Characters that two versions of Unicode may see differently: a later one has named them."""
-    import unicodedata
-
-    return [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cn"]
 
 
 def requests(count, seed=2):

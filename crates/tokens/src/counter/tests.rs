@@ -83,6 +83,17 @@ fn what_has_no_text_is_not_counted() {
 }
 
 #[test]
+fn a_conversation_too_long_to_be_counted_at_once_is_counted_in_several_requests() {
+    let counter = counter(Template::Qwen3CoderLaunch);
+    let message =
+        |turn: usize| json!({"role": "user", "content": format!("{turn} {}", "word ".repeat(MOST_NEW / 15))});
+    let messages = bytes(&(0..6).map(message).collect::<Vec<_>>());
+    let counts: Vec<_> = (0..4).map(|_| count(&counter, &messages, b"")).collect();
+    let whole = rendered(Template::Qwen3CoderLaunch, &messages, b"");
+    assert_eq!(counts, [None, None, whole, whole]);
+}
+
+#[test]
 fn an_empty_list_of_tools_is_none() {
     let counter = counter(Template::Qwen3CoderVllm);
     let messages =
