@@ -2,9 +2,8 @@
 
 use http::Uri;
 use quota::{Dimension, Window};
-use wire::{Dialect, FieldEdit};
 use tokens::Template;
-use wire::FieldEdit;
+use wire::{Dialect, FieldEdit};
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
