@@ -1,5 +1,6 @@
 //! One credential at a provider: what it may spend, what it has spent, and whether it is to be left alone.
 //!
+//! - `calibrations`: how far estimates of prompts have been off.
 //! - `admission`: what is decided, without clock and lock.
 //! - `reservation`: a guard around one request's way through it.
 //! - `terms`: what the settings make of it.
@@ -12,9 +13,11 @@ use quota::{Level, Moment, Shortfall};
 
 use crate::clock::Clock;
 use crate::config::Provider;
+use crate::estimate::Estimate;
 use crate::failure::Kind;
 
 pub mod admission;
+mod calibrations;
 mod reservation;
 mod terms;
 
@@ -41,15 +44,6 @@ pub enum Skip {
     Full(u64),
     /// The conversation is longer than the model's context there, in tokens.
     TooLong(u64),
-}
-
-/// What a request is expected to cost at any account.
-#[derive(Clone, Copy, Debug)]
-pub struct Estimate {
-    /// A guess of the prompt's tokens, not calibrated.
-    pub prompt: u64,
-    /// The longest answer the client allows.
-    pub max_tokens: Option<u64>,
 }
 
 impl Account {

@@ -9,6 +9,7 @@
 //! - [`server`]: the accept loop: limits, deadlines, drain.
 //! - [`api`]: the endpoints; each turns HTTP into a request and an answer into HTTP.
 //! - [`auth`]: who may ask.
+//! - [`estimate`]: how large a request is, before it is sent.
 //! - [`proxy`]: [`forward`](proxy::forward), the one loop over providers.
 //! - [`target`], [`account`]: account × model; its books, breaker and reservations.
 //! - [`upstream`]: connections to the providers.
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod estimate;
 pub mod failure;
 pub mod log;
 pub mod proxy;

@@ -12,9 +12,9 @@ use quota::RetryBudget;
 use secrecy::ExposeSecret;
 use wire::{ChatRequest, Redactor};
 
-use crate::account::Estimate;
 use crate::clock::Clock;
 use crate::config::{Config, Timeouts};
+use crate::estimate::Counters;
 use crate::failure::Failure;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
@@ -43,6 +43,8 @@ pub struct Proxy {
     pub redactor: Arc<Redactor>,
     /// Pays for tries beyond the first round.
     pub retries: Mutex<RetryBudget>,
+    /// Counts prompts.
+    pub counters: Arc<Counters>,
     upstream: Upstream,
 }
 
@@ -114,6 +116,7 @@ impl Proxy {
             clock,
             redactor,
             retries: Mutex::default(),
+            counters: before.map(|before| Arc::clone(&before.counters)).unwrap_or_default(),
             upstream: match before {
                 Some(before) => before.upstream.clone(),
                 None => Upstream::new(config.extra_ca.as_deref())?,
@@ -143,13 +146,5 @@ impl Proxy {
     #[must_use]
     pub fn targets(&self, model: &str) -> Option<&[Arc<Target>]> {
         self.models.iter().find(|known| known.name == model).map(|known| known.targets.as_slice())
-    }
-
-    /// What the request will cost before anything is known of a provider.
-    #[must_use]
-    pub fn estimate(&self, request: &ChatRequest) -> Estimate {
-        let part = |span: &std::ops::Range<usize>| request.body.get(span.clone()).unwrap_or_default();
-        let prompt = tokens::estimate_chat(part(&request.messages), part(&request.tools));
-        Estimate { prompt, max_tokens: request.max_tokens }
     }
 }

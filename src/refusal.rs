@@ -5,7 +5,7 @@ use std::time::Duration;
 use quota::Moment;
 use wire::ApiError;
 
-use crate::account::{Estimate, Skip};
+use crate::account::Skip;
 use crate::failure::{Failure, Kind};
 use crate::report::{Step, Verdict};
 
@@ -38,14 +38,14 @@ enum Outlook {
 
 /// Sums up what became of each target; `latest` is in their order.
 #[must_use]
-pub fn refusal(latest: &[&Step], estimate: Estimate, now: Moment) -> Refusal {
+pub fn refusal(latest: &[&Step], now: Moment) -> Refusal {
     let Some((outlook, decisive)) =
         latest.iter().map(|step| (outlook(&step.verdict), *step)).min_by_key(|(outlook, _)| *outlook)
     else {
         return refuse(503, "server_error", "no_provider", "No provider is configured.".to_owned(), None);
     };
     let story = story(latest, now);
-    let wait = latest.iter().filter_map(|step| usable_in(step, estimate, now)).min();
+    let wait = latest.iter().filter_map(|step| usable_in(step, now)).min();
     let retry_after = Some(whole_seconds(wait.unwrap_or(Duration::from_mins(1))));
     match outlook {
         Outlook::Quota => {
@@ -132,11 +132,11 @@ fn story(latest: &[&Step], now: Moment) -> String {
 }
 
 /// When this target will most likely take the request; `None`: never as things are.
-fn usable_in(step: &Step, estimate: Estimate, now: Moment) -> Option<Duration> {
+fn usable_in(step: &Step, now: Moment) -> Option<Duration> {
     if !matches!(outlook(&step.verdict), Outlook::Quota | Outlook::Down) {
         return None;
     }
-    let wait = step.target.account.available_at(estimate)? - now;
+    let wait = step.target.account.available_at(step.estimate)? - now;
     Some(match &step.verdict {
         // The books know when a quota refills.
         Verdict::Skipped(Skip::Full(_)) => wait.max(TROUBLE),

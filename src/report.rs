@@ -9,6 +9,7 @@ use wire::Usage;
 
 use crate::account::Skip;
 use crate::clock::Clock;
+use crate::estimate::Estimate;
 use crate::failure::{Failure, Kind};
 use crate::target::Target;
 
@@ -19,6 +20,8 @@ pub struct Step {
     pub target: Arc<Target>,
     /// Which of its models.
     pub model: String,
+    /// What the request was expected to cost there.
+    pub estimate: Estimate,
     /// What became of it.
     pub verdict: Verdict,
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
+use tokens::Template;
 
-use crate::account::{Account, Estimate};
+use crate::account::Account;
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
+use crate::estimate::Estimate;
 
 /// One credential at a provider as configured, and the names under which it has the model.
 #[derive(Debug)]
@@ -159,6 +161,12 @@ impl Target {
     #[must_use]
     pub fn model(&self) -> &str {
         self.current().map_or("", |model| &model.name)
+    }
+
+    /// How it makes a prompt of a chat, where that is known.
+    #[must_use]
+    pub fn template(&self) -> Option<Template> {
+        self.current()?.template
     }
 
     /// The context of the model in use, where the request is certainly longer.

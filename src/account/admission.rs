@@ -9,10 +9,11 @@ use quota::{
     Books, Breaker, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used,
     Window,
 };
-use tokens::Calibration;
 use wire::Usage;
 
-use super::{Estimate, Skip};
+use super::Skip;
+use super::calibrations::Calibrations;
+use crate::estimate::Estimate;
 use crate::failure::Kind;
 
 /// An answer that was cut off is charged this much more than was counted of it, in tokens.
@@ -46,7 +47,7 @@ pub struct Terms {
 pub struct Admission {
     books: Books,
     breaker: Breaker,
-    calibration: Calibration,
+    calibrations: Calibrations,
     /// What opened the breaker last.
     tripped_by: Option<Kind>,
     under_way: u64,
@@ -88,7 +89,7 @@ impl Admission {
         Self {
             books: Books::new(&terms.limits, terms.meter, now),
             breaker: Breaker::new(terms.longest_pause),
-            calibration: Calibration::default(),
+            calibrations: Calibrations::default(),
             tripped_by: None,
             under_way: 0,
             terms,
@@ -151,7 +152,7 @@ impl Admission {
     /// A low guess of the prompt's tokens, by what answers have reported so far.
     #[must_use]
     pub fn at_least(&self, estimate: Estimate) -> u64 {
-        self.calibration.range(estimate.prompt).low
+        self.calibrations.range(estimate).low
     }
 
     /// What is left of each limit.
@@ -174,7 +175,7 @@ impl Admission {
         let used = match usage.filter(|usage| usage.prompt_tokens > 0) {
             None => Used { tokens: counted, cached: 0, set_aside: permit.cost.at_most },
             Some(usage) => {
-                self.calibration.observe(permit.estimate.prompt, usage.prompt_tokens);
+                self.calibrations.observe(permit.estimate, usage.prompt_tokens);
                 // A report beyond all reason would lock the account for ages.
                 let tokens = usage.total().min(permit.cost.at_most.max(counted).saturating_mul(4));
                 // Its own count of the prompt is not ours, so a little more than that.
@@ -269,7 +270,7 @@ impl Admission {
 
     /// The prompt and what was counted of the answer, with a margin, but no more than was set aside.
     fn counted(&self, permit: &Permit, counted: u64) -> u64 {
-        let prompt = self.calibration.range(permit.estimate.prompt).high;
+        let prompt = self.calibrations.range(permit.estimate).high;
         prompt.saturating_add(counted).saturating_add(CUT_MARGIN).min(permit.cost.at_most)
     }
 
@@ -298,7 +299,7 @@ impl Admission {
     }
 
     fn cost(&self, estimate: Estimate) -> Cost {
-        let prompt = self.calibration.range(estimate.prompt);
+        let prompt = self.calibrations.range(estimate);
         let answer = self.answer(estimate);
         let at_most = prompt.high.saturating_add(answer);
         // A full bucket is enough for what fits by the best guess; only the caution around it does not.

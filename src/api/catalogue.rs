@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::reply::{self, Answered, Body, Error};
-use crate::account::Estimate;
+use crate::estimate::Estimate;
 
 /// `GET /v1/models`
 pub(super) fn models(app: &App) -> Response<Body> {
@@ -76,7 +76,7 @@ pub(super) fn up() -> Response<Body> {
 
 /// `GET /ready`: some route can serve a small request.
 pub(super) fn ready(app: &App) -> Response<Body> {
-    let small = Estimate { prompt: 0, max_tokens: Some(1) };
+    let small = Estimate { max_tokens: Some(1), ..Estimate::default() };
     let targets = app.proxy.models.iter().flat_map(|model| &model.targets);
     let mut providers = BTreeMap::new();
     for target in targets {

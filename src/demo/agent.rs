@@ -14,8 +14,8 @@ use quota::Dimension;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::account::Estimate;
 use crate::api::App;
+use crate::estimate::Estimate;
 use crate::target::Target;
 
 /// How many turns ended how.
@@ -126,7 +126,7 @@ impl Agent {
 
     /// What Cerebras lacks.
     fn shortage(&self) -> String {
-        let usual = Estimate { prompt: 30, max_tokens: Some(2_000) };
+        let usual = Estimate { prompt: 30, max_tokens: Some(2_000), ..Estimate::default() };
         let now = self.app.proxy.clock.now();
         let skip = self.preferred().and_then(|target| target.account.would_skip(usual));
         skip.map_or_else(

@@ -7,7 +7,8 @@ use std::time::Duration;
 use wire::ChatRequest;
 
 use super::Proxy;
-use crate::account::{Estimate, Reservation, Skip};
+use crate::account::{Reservation, Skip};
+use crate::estimate::Sizes;
 use crate::failure::{Failure, Kind, Next};
 use crate::refusal::{self, Refusal};
 use crate::report::{self, End, Report, Step, Verdict};
@@ -27,7 +28,7 @@ const LAST_GRACE: u32 = 4;
 pub(super) struct Turn<'a> {
     proxy: &'a Proxy,
     targets: &'a [Arc<Target>],
-    estimate: Estimate,
+    sizes: Sizes<'a>,
     report: Report,
     /// Still to be asked in this round.
     queue: VecDeque<Arc<Target>>,
@@ -43,11 +44,19 @@ pub(super) enum Decision {
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn new(proxy: &'a Proxy, request: &ChatRequest, report: Report) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, request: &'a ChatRequest, report: Report) -> Self {
         proxy.retries.lock().deposit();
         let targets = proxy.targets(&request.model).unwrap_or_default();
         let queue = targets.iter().cloned().collect();
-        Self { proxy, targets, estimate: proxy.estimate(request), report, queue, pauses: 0, insists: false }
+        Self {
+            proxy,
+            targets,
+            sizes: Sizes::new(request, &proxy.counters, None),
+            report,
+            queue,
+            pauses: 0,
+            insists: false,
+        }
     }
 
     /// Our id of the request.
@@ -118,9 +127,10 @@ impl<'a> Turn<'a> {
     /// Sets aside what the request costs at a target, or notes why it is passed over.
     pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
         let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
-        let reserved = match target.would_be_too_long(self.estimate) {
+        let estimate = self.sizes.at(target);
+        let reserved = match target.would_be_too_long(estimate) {
             Some(context) => Err(Skip::TooLong(context)),
-            None => target.account.reserve(self.estimate, alone),
+            None => target.account.reserve(estimate, alone),
         };
         match reserved {
             Ok(reservation) => {
@@ -146,8 +156,8 @@ impl<'a> Turn<'a> {
     /// Whether nobody would be asked after this one.
     fn is_last(&self, target: &Target) -> bool {
         let usable = |other: &Arc<Target>| {
-            other.would_be_too_long(self.estimate).is_none()
-                && other.account.would_skip(self.estimate).is_none()
+            let estimate = self.sizes.at(other);
+            other.would_be_too_long(estimate).is_none() && other.account.would_skip(estimate).is_none()
         };
         !self.queue.iter().any(|other| !std::ptr::eq(&raw const **other, target) && usable(other))
     }
@@ -211,7 +221,7 @@ impl<'a> Turn<'a> {
     /// Nothing is left.
     pub(super) fn refuse(&mut self) -> Refusal {
         let now = self.proxy.clock.now();
-        let refusal = refusal::refusal(&self.report.latest(), self.estimate, now);
+        let refusal = refusal::refusal(&self.report.latest(), now);
         self.refused(refusal)
     }
 
@@ -222,6 +232,8 @@ impl<'a> Turn<'a> {
     }
 
     fn note(&mut self, target: &Arc<Target>, model: String, verdict: Verdict) {
-        self.report.step(Step { target: Arc::clone(target), model, verdict }, || target.account.levels());
+        let estimate = self.sizes.at(target);
+        let step = Step { target: Arc::clone(target), model, estimate, verdict };
+        self.report.step(step, || target.account.levels());
     }
 }

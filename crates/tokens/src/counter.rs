@@ -17,9 +17,9 @@ mod memo;
 
 use memo::Memo;
 
-/// Of a request, so many bytes of messages not seen before are counted: some 40 ms of code or prose, 400 ms of what is made to be
+/// Of a request, so many bytes of messages not seen before are counted: some 10 ms of code or prose, 100 ms of what is made to be
 /// slow. The rest is for the requests after it.
-const MOST_NEW: usize = 1 << 20;
+const MOST_NEW: usize = 1 << 18;
 
 /// Counts what requests come to under one template. Shared between threads; no lock is held while it counts.
 ///
@@ -96,7 +96,7 @@ impl Counter {
 
     /// The tokens of a prompt: the JSON of each message as it stands in the request, and of the list of tools (may be empty).
     ///
-    /// `None` if the vocabulary is not loaded, if more than a MiB of it is new (a later request will find that counted), or if the
+    /// `None` if the vocabulary is not loaded, if more than 256 KiB of it are new (a later request will find that counted), or if the
     /// template can make no text of it: images, unknown parts, arguments that are no JSON, something that is no message at
     /// all.
     #[must_use]

@@ -7,8 +7,9 @@ use quota::{Dimension, Limit, Meter, Moment, Settlement, Window};
 use wire::Usage;
 
 use super::{Choice, Policy, Refused};
+use crate::account::Skip;
 use crate::account::admission::{Admission, Permit, Terms};
-use crate::account::{Estimate, Skip};
+use crate::estimate::{Estimate, Whose};
 use crate::replay::provider::{self, Counts};
 use crate::replay::scenario::Scenario;
 use crate::replay::trace::Request;
@@ -48,7 +49,8 @@ impl Policy for Ours {
 
     fn offer(&mut self, id: usize, request: &Request, now: Moment) -> Choice {
         let prompt = request.estimate.unwrap_or(request.prompt_tokens);
-        let estimate = Estimate { prompt, max_tokens: request.max_tokens };
+        let counted = request.estimate.is_none();
+        let estimate = Estimate { prompt, counted, max_tokens: request.max_tokens, whose: Whose::default() };
         let until = |at: Option<Moment>| at.map_or(Choice::Spill, |at| Choice::Wait(at.since(now)));
         match self.admission.reserve(estimate, false, now) {
             Ok(permit) => {

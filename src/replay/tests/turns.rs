@@ -71,7 +71,7 @@ fn a_request_waits_no_longer_than_it_may() {
 
 #[test]
 fn waiting_gets_the_fast_provider_as_soon_as_there_is_enough() {
-    let trace = Trace::new(vec![request(0, 40_000, 0, 0), request(5_000, 20_000, 0, 0)]);
+    let trace = Trace::new(vec![request(0, 40_000, 0, 0), request(1_000, 20_000, 0, 0)]);
     let sent = |wait| {
         let scenario = Scenario { wait, ..scenario() };
         let turn = run(&scenario, &trace, &mut Ours::new(&scenario, None))[1];
@@ -80,9 +80,8 @@ fn waiting_gets_the_fast_provider_as_soon_as_there_is_enough() {
     assert_eq!(sent(0).0, Lane::Spilled);
     let (lane, sent) = sent(10_000_000);
     assert_eq!(lane, Lane::Fast);
-    // 20,000 are left when the first answer begins, and a thousand comes each second: for the books' margin, and for
-    // what they are not sure of after a single answer.
-    assert!((5_000_001..=8_000_000).contains(&sent), "{sent}");
+    // 20,000 are left when the first answer begins, and a thousand comes each second: for the books' margin of 1,200.
+    assert!((1_000_001..=3_000_000).contains(&sent), "{sent}");
 }
 
 #[test]

@@ -16,7 +16,12 @@ const ALL: usize = 64 * MIB;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_nobody_reads_waits_at_the_provider() {
     let upstream = Held::start().await;
-    let vars = [("CHUTES_API_KEY", "cpk_it"), ("CHUTES_BASE_URL", &upstream.base_url())];
+    // A model whose vocabulary is not known, so that none is loaded in between.
+    let vars = [
+        ("CHUTES_API_KEY", "cpk_it"),
+        ("CHUTES_BASE_URL", &upstream.base_url()),
+        ("CHUTES_MODEL_NAME", "some-model"),
+    ];
     let process = Process::start(&vars).await;
     let mut client = TcpStream::connect(process.address).await.expect("the proxy listens");
     let request = post("/v1/chat/completions", &[], question(true).to_string().as_bytes());

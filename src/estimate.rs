@@ -1,0 +1,114 @@
+//! How large a request is, as far as can be known before it is sent.
+//!
+//! Where a model's tokenizer and chat template are known its prompt is counted; that costs a hash of what was counted before,
+//! since an agent sends its last request and a turn more. Else it is guessed from the bytes. What answers have reported of
+//! earlier requests corrects both, for each model and client: see [`crate::account`].
+
+use std::cell::OnceCell;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokens::{Counter, Template, Vocabulary};
+use wire::ChatRequest;
+
+use crate::target::Target;
+
+/// What a request is expected to cost at one target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Estimate {
+    /// The prompt's tokens, as counted or guessed.
+    pub prompt: u64,
+    /// Whether they were counted as the model reads them.
+    pub counted: bool,
+    /// The longest answer the client allows.
+    pub max_tokens: Option<u64>,
+    /// Whose answers tell how far it is off.
+    pub whose: Whose,
+}
+
+/// Whose habits an estimate depends on. Both are hashes: names are of no use here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Whose {
+    /// The upstream model: the tokenizer.
+    pub model: u64,
+    /// The client: long tools, much code, another language.
+    pub client: u64,
+}
+
+/// Counts for all models whose template is known. What was counted of a conversation is remembered here.
+#[derive(Debug)]
+pub struct Counters {
+    counters: Vec<Counter>,
+    /// Whether somebody loads the vocabulary already.
+    loading: AtomicBool,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let counters = Template::NAMED.iter().map(|(_, template)| Counter::new(*template)).collect();
+        Self { counters, loading: AtomicBool::new(false) }
+    }
+}
+
+/// One request's size at any target; counted when it is asked for.
+#[derive(Debug)]
+pub struct Sizes<'a> {
+    request: &'a ChatRequest,
+    counters: &'a Counters,
+    client: u64,
+    guess: OnceCell<u64>,
+    counts: [OnceCell<Option<u64>>; Template::NAMED.len()],
+}
+
+impl<'a> Sizes<'a> {
+    /// The sizes of a request by this client.
+    #[must_use]
+    pub fn new(request: &'a ChatRequest, counters: &'a Counters, client: Option<&str>) -> Self {
+        Self { request, counters, client: hash(client), guess: OnceCell::new(), counts: Default::default() }
+    }
+
+    /// What it is expected to cost at a target.
+    #[must_use]
+    pub fn at(&self, target: &Target) -> Estimate {
+        let counted = target.template().and_then(|template| self.counted(template));
+        Estimate {
+            prompt: counted.unwrap_or_else(|| self.guessed()),
+            counted: counted.is_some(),
+            max_tokens: self.request.max_tokens,
+            whose: Whose { model: hash(target.model()), client: self.client },
+        }
+    }
+
+    fn guessed(&self) -> u64 {
+        let part = |span: &std::ops::Range<usize>| self.request.body.get(span.clone()).unwrap_or_default();
+        let guess = || tokens::estimate_chat(part(&self.request.messages), part(&self.request.tools));
+        *self.guess.get_or_init(guess)
+    }
+
+    fn counted(&self, template: Template) -> Option<u64> {
+        let index = self.counters.counters.iter().position(|counter| counter.template() == template)?;
+        let count = || self.counters.count(self.counters.counters.get(index)?, self.request);
+        *self.counts.get(index)?.get_or_init(count)
+    }
+}
+
+impl Counters {
+    /// Counts a request, unless the vocabulary is still to be loaded: then that begins, on a thread of its own.
+    fn count(&self, counter: &Counter, request: &ChatRequest) -> Option<u64> {
+        if Vocabulary::get().is_none() {
+            if !self.loading.swap(true, Ordering::Relaxed) {
+                // Without it, guesses go on.
+                let _ = std::thread::Builder::new().name("vocabulary".to_owned()).spawn(Vocabulary::load);
+            }
+            return None;
+        }
+        let tools = request.body.get(request.tools.clone()).unwrap_or_default();
+        counter.count(request.each_message(), tools)
+    }
+}
+
+fn hash(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
