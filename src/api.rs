@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::proxy::Proxy;
 use crate::server::{self, Framing};
+use crate::store::Store;
 
 mod body;
 mod catalogue;
@@ -39,16 +40,27 @@ pub struct App {
     pub proxy: Proxy,
     /// What holds for clients.
     pub server: Server,
+    /// Where the history goes.
+    pub store: Store,
 }
 
 impl App {
-    /// What a configuration makes of it.
+    /// What a configuration makes of it, without a database.
     ///
     /// # Errors
     ///
     /// Certificates or keys that can't be used.
     pub fn new(config: &Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
-        Ok(Arc::new(Self { proxy: Proxy::new(config, None, clock)?, server: config.server.clone() }))
+        Self::with_store(config, Store::default(), clock)
+    }
+
+    /// What a configuration makes of it.
+    ///
+    /// # Errors
+    ///
+    /// Certificates or keys that can't be used.
+    pub fn with_store(config: &Config, store: Store, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        Ok(Arc::new(Self { proxy: Proxy::new(config, None, clock)?, server: config.server.clone(), store }))
     }
 
     /// What another configuration makes of it; budgets, breakers and connections go on.
@@ -59,7 +71,8 @@ impl App {
     pub fn renewed(config: &Config, before: &Self) -> anyhow::Result<Arc<Self>> {
         let clock = before.proxy.clock;
         let proxy = Proxy::new(config, Some(&before.proxy), clock)?;
-        Ok(Arc::new(Self { proxy, server: config.server.clone() }))
+        before.store.set_history_days(config.history_days);
+        Ok(Arc::new(Self { proxy, server: config.server.clone(), store: before.store.clone() }))
     }
 }
 
@@ -154,11 +167,9 @@ where
         let error = Error::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         return Err(error.allow(endpoint.methods()));
     }
-    if endpoint.asks_for_key() {
-        guard::client_key(app, request.headers())?;
-    }
+    let key = if endpoint.asks_for_key() { guard::client_key(app, request.headers())? } else { None };
     match endpoint {
-        Endpoint::Chat => chat::completions(app, id, request).await,
+        Endpoint::Chat => chat::completions(app, id, key, request).await,
         Endpoint::Completions => Err(catalogue::completions()),
         Endpoint::Models => Ok(catalogue::models(app)),
         Endpoint::Model(model) => catalogue::model(app, model),

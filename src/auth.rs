@@ -2,26 +2,39 @@
 
 use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::config::CorsOrigins;
 
-/// Whether the request carries one of these client keys; without any, everybody may ask. Every key is compared
-/// in constant time, whichever matches.
+/// The longest name of a program, in bytes.
+const LONGEST_AGENT: usize = 32;
+
+/// Which of these client keys the request carries, counted from 1. Every key is compared in constant time, whichever
+/// matches.
 #[must_use]
-pub fn has_key(keys: &[SecretString], headers: &HeaderMap) -> bool {
-    if keys.is_empty() {
-        return true;
-    }
+pub fn key_number(keys: &[SecretString], headers: &HeaderMap) -> Option<u32> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().as_bytes())
     });
-    let Some(given) = bearer.or_else(|| headers.get("x-api-key").map(http::HeaderValue::as_bytes)) else {
-        return false;
-    };
-    let same = |key: &SecretString| key.expose_secret().as_bytes().ct_eq(given);
-    keys.iter().fold(Choice::from(0), |found, key| found | same(key)).into()
+    let given = bearer.or_else(|| headers.get("x-api-key").map(http::HeaderValue::as_bytes))?;
+    let mut found = 0;
+    for (number, key) in (1..).zip(keys) {
+        found.conditional_assign(&number, key.expose_secret().as_bytes().ct_eq(given));
+    }
+    (found > 0).then_some(found)
+}
+
+/// What kind of program asks: its user agent up to the version, such as `opencode` or `OpenAI/JS`. Programs name whom
+/// they like: it is for people to look at, and decides nothing.
+#[must_use]
+pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    let product = headers.get(header::USER_AGENT)?.to_str().ok()?.split([' ', '(', ';']).next()?;
+    let is_version =
+        |part: &str| part.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+    let versions = product.match_indices('/').filter(|(slash, _)| is_version(&product[slash + 1..]));
+    let end = versions.map(|(slash, _)| slash).min().unwrap_or(product.len()).min(LONGEST_AGENT);
+    Some(&product[..end]).filter(|family| !family.is_empty())
 }
 
 /// Whether a page of this origin may call. Any web page can make a browser send a request to this machine, and the
@@ -54,14 +67,30 @@ mod tests {
     #[test]
     fn a_key_is_needed_once_there_are_keys() {
         let keys = ["one", "two"].map(SecretString::from);
-        assert!(has_key(&[], &HeaderMap::new()));
-        assert!(!has_key(&keys, &HeaderMap::new()));
-        assert!(has_key(&keys, &headers("authorization", "Bearer two")));
-        assert!(has_key(&keys, &headers("authorization", "bearer  one ")));
-        assert!(has_key(&keys, &headers("x-api-key", "one")));
+        assert_eq!(key_number(&keys, &HeaderMap::new()), None);
+        assert_eq!(key_number(&keys, &headers("authorization", "Bearer two")), Some(2));
+        assert_eq!(key_number(&keys, &headers("authorization", "bearer  one ")), Some(1));
+        assert_eq!(key_number(&keys, &headers("x-api-key", "one")), Some(1));
         for wrong in ["Bearer three", "Bearer tw", "Bearer twoo", "Basic two", "two", "Bearer "] {
-            assert!(!has_key(&keys, &headers("authorization", wrong)), "{wrong}");
+            assert_eq!(key_number(&keys, &headers("authorization", wrong)), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn programs_are_called_by_their_names_without_versions() {
+        for (agent, family) in [
+            ("opencode/0.5.2 ai-sdk/provider-utils/3.0.0", Some("opencode")),
+            ("OpenAI/JS 5.12.2", Some("OpenAI/JS")),
+            ("OpenAI/Python/1.51.0", Some("OpenAI/Python")),
+            ("QwenCode/v0.0.14 (linux; x64)", Some("QwenCode")),
+            ("curl", Some("curl")),
+            ("/1.0", None),
+            ("", None),
+            ("aaaaaaaaaabbbbbbbbbbccccccccccddddddddddd", Some("aaaaaaaaaabbbbbbbbbbccccccccccdd")),
+        ] {
+            assert_eq!(user_agent(&headers("user-agent", agent)), family, "{agent}");
+        }
+        assert_eq!(user_agent(&HeaderMap::new()), None);
     }
 
     #[test]

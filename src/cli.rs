@@ -11,6 +11,7 @@ use crate::api::{App, Live};
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
 use crate::reload::Reload;
+use crate::store::Store;
 use crate::{demo, log, server};
 
 mod check;
@@ -126,7 +127,9 @@ async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     config.warnings.iter().for_each(|warning| tracing::warn!(warning, "settings"));
     let address = SocketAddr::new(config.server.host, config.server.port);
     let listener = server::bind(address).await?;
-    let app = App::new(&config, Clock::start())?;
+    let clock = Clock::start();
+    let store = Store::open(&config.state_dir, config.history_days, clock);
+    let app = App::with_store(&config, store.clone(), clock)?;
     for model in &app.proxy.models {
         for target in &model.targets {
             let endpoint = target.provider.endpoint.to_string();
@@ -140,6 +143,7 @@ async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let following = tokio::spawn(Reload::new(args.overrides(), config, live.clone()).follow());
     let cut = server::serve(listener, live, timeouts, server::stopped()).await;
     following.abort();
+    store.close().await;
     if cut > 0 {
         tracing::warn!(connections = cut, "cut at the end of DRAIN_TIMEOUT");
     }

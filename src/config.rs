@@ -85,6 +85,8 @@ pub struct Config {
     pub rate_window: Duration,
     /// Directory of the database of books and history (`STATE_DIR`).
     pub state_dir: PathBuf,
+    /// How long a request stays in the history, in days; 0: there is none (`HISTORY_DAYS`).
+    pub history_days: u32,
     /// PEM file with certificate authorities to trust besides the usual ones (`EXTRA_CA_FILE`).
     pub extra_ca: Option<PathBuf>,
     /// What is worth a line in the log at start, but no reason not to start.
@@ -181,6 +183,7 @@ impl Config {
             cooldown: written.millis("cooldown_ms", 300_000),
             rate_window: written.millis("rate_window_ms", 60_000),
             state_dir: paths::state_dir(written, std::env::consts::OS),
+            history_days: server::history_days(written),
             extra_ca: paths::extra_ca(written),
             warnings: Vec::new(),
             file: None,

@@ -78,14 +78,12 @@ async fn providers() -> std::io::Result<(Simulator, Simulator)> {
 
 /// The settings a person would have, but for the addresses and the length of a minute.
 fn config(cerebras: &Simulator, chutes: &Simulator) -> anyhow::Result<Config> {
-    let state = std::env::temp_dir().join(format!("qwen-3-coder-proxy-demo-{}", std::process::id()));
     let vars = [
         ("CEREBRAS_API_KEY", "demo".to_owned()),
         ("CHUTES_API_KEY", "demo".to_owned()),
         ("CEREBRAS_BASE_URL", cerebras.base_url()),
         ("CHUTES_BASE_URL", chutes.base_url()),
         ("RATE_WINDOW_MS", MINUTE.as_millis().to_string()),
-        ("STATE_DIR", state.display().to_string()),
         ("LOG_LEVEL", "ERROR".to_owned()),
     ];
     let vars = vars.into_iter().map(|(name, value)| (name.to_owned(), value));

@@ -15,7 +15,8 @@
 //! - [`upstream`]: connections to the providers.
 //! - [`failure`], [`refusal`]: what went wrong in one attempt; what the client sees when nothing is left.
 //! - [`relay`]: a streamed answer on its way.
-//! - [`report`]: what was decided, step by step; the log line.
+//! - [`report`]: what was decided, step by step; the log line and the history's row.
+//! - [`store`]: the database of history and books, and its thread.
 //! - [`log`](mod@log), [`clock`]: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
 //! - [`cli`], [`demo`]: the commands.
@@ -37,5 +38,6 @@ pub mod reload;
 pub mod replay;
 pub mod report;
 pub mod server;
+pub mod store;
 pub mod target;
 pub mod upstream;

@@ -91,6 +91,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("timeouts.header_ms", old.timeouts.header != new.timeouts.header),
         ("timeouts.drain_ms", old.timeouts.drain != new.timeouts.drain),
         ("log.level", old.log_level != new.log_level),
+        ("state_dir", old.state_dir != new.state_dir),
         ("extra_ca_file", old.extra_ca != new.extra_ca),
     ];
     changed.into_iter().filter_map(|(setting, changed)| changed.then_some(setting)).collect()

@@ -1,4 +1,7 @@
-//! What was decided about one request, step by step: feeds the log line, the answer's headers and the refusal.
+//! What was decided about one request, step by step: feeds the log line, the history, the answer's headers and the
+//! refusal.
+//!
+//! - `row`: what is left of it at the end: the log line and the history's row.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,7 +14,12 @@ use crate::account::Skip;
 use crate::clock::Clock;
 use crate::estimate::Estimate;
 use crate::failure::{Failure, Kind};
+use crate::store::Store;
 use crate::target::Target;
+
+mod row;
+
+pub use row::Row;
 
 /// What became of one target.
 #[derive(Clone, Debug)]
@@ -50,11 +58,13 @@ pub enum End {
     Broken(String),
 }
 
-/// One request's story; writes its log line when it is dropped, however that comes about.
+/// One request's story; writes its log line and its row of the history when it is dropped, however that comes about.
 #[derive(Debug)]
 pub struct Report {
-    /// The id the client, the log and (later) the history know it by.
+    /// The id the client, the log and the history know it by.
     pub id: String,
+    /// Who asked, as the history calls it.
+    pub client: Option<String>,
     /// The model the client asked for.
     pub model: String,
     /// Whether it is a stream.
@@ -76,6 +86,7 @@ pub struct Report {
     first_payload: Option<Duration>,
     started: Moment,
     clock: Clock,
+    store: Store,
 }
 
 impl Report {
@@ -84,6 +95,7 @@ impl Report {
     pub fn new(id: String, model: String, stream: bool, clock: Clock) -> Self {
         Self {
             id,
+            client: None,
             model,
             stream,
             steps: Vec::new(),
@@ -96,7 +108,16 @@ impl Report {
             first_payload: None,
             started: clock.now(),
             clock,
+            store: Store::default(),
         }
+    }
+
+    /// Also goes into the history of this store.
+    #[must_use]
+    pub fn recorded(mut self, store: &Store, client: Option<String>) -> Self {
+        self.store = store.clone();
+        self.client = client;
+        self
     }
 
     /// Notes what became of a target, and logs it as a decision.
@@ -191,54 +212,4 @@ fn seconds(time: Duration) -> String {
 fn describe_levels(levels: &[Level]) -> String {
     let level = |level: &Level| format!("{} left of {}", level.available, level.limit);
     levels.iter().map(level).collect::<Vec<_>>().join(", ")
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        let well = match self.end {
-            End::Whole | End::ClientLeft => true,
-            End::Refused => self.status < 429,
-            End::Broken(_) => false,
-        };
-        if well && !tracing::enabled!(tracing::Level::INFO) {
-            return;
-        }
-        let took = self.steps.iter().rev().find(|step| matches!(step.verdict, Verdict::Took));
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let (end, why) = match &self.end {
-            End::ClientLeft => ("client left", None),
-            End::Whole => ("whole", None),
-            End::Refused => ("refused", None),
-            End::Broken(why) => ("broken", Some(why.as_str())),
-        };
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    request_id = self.id,
-                    model = self.model,
-                    stream = self.stream,
-                    provider = took.map(|step| step.target.name()),
-                    upstream_model = took.map(|step| step.model.as_str()),
-                    provider_request_id = self.provider_request_id,
-                    attempts = self.attempts(),
-                    steps = self.story(),
-                    tokens_reserved = self.reserved,
-                    prompt_tokens = self.usage.map(|usage| usage.prompt_tokens),
-                    completion_tokens = self.usage.map(|usage| usage.completion_tokens),
-                    tokens_counted = self.usage.is_none().then_some(self.counted),
-                    first_payload_ms = self.first_payload.map(ms),
-                    total_ms = ms(self.clock.since(self.started)),
-                    status = self.status,
-                    end,
-                    why,
-                    "request"
-                )
-            };
-        }
-        if well {
-            line!(info);
-        } else {
-            line!(warn);
-        }
-    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::reply::{self, Answered, Body, Error};
 use crate::estimate::Estimate;
+use crate::store::Condition;
 
 /// `GET /v1/models`
 pub(super) fn models(app: &App) -> Response<Body> {
@@ -87,7 +88,14 @@ pub(super) fn ready(app: &App) -> Response<Body> {
     }
     let ready = providers.values().any(|ready| *ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer(status, &json!({"ready": ready, "providers": providers}))
+    let state = match app.store.condition() {
+        Condition::Off => "none",
+        Condition::Opening => "opening",
+        Condition::Open => "open",
+        // Why is for the log: it tells of this machine.
+        Condition::InMemory(_) => "in memory",
+    };
+    answer(status, &json!({"ready": ready, "providers": providers, "state": state}))
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {

@@ -6,18 +6,22 @@ use wire::ChatRequest;
 
 use super::reply::{Answered, Body, Error};
 use super::{App, body, catalogue};
+use crate::auth;
 use crate::proxy::{Answer, AnswerBody, Proxy, forward};
 use crate::refusal::Refusal;
 use crate::report::Report;
 
-pub(super) async fn completions<B>(app: &App, id: &str, request: Request<B>) -> Answered
+/// `key`: which of the client keys it came with, if there are any.
+pub(super) async fn completions<B>(app: &App, id: &str, key: Option<u32>, request: Request<B>) -> Answered
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let proxy = &app.proxy;
+    let client = client(app, key, request.headers());
     let request = read(app, request).await?;
     log_details(proxy, id, &request);
     let report = Report::new(id.to_owned(), request.model.clone(), request.stream, proxy.clock);
+    let report = report.recorded(&app.store, client);
     Ok(forward(proxy, &request, report).await.map_or_else(Refusal::into_response, respond))
 }
 
@@ -36,6 +40,17 @@ where
         return Err(Error::request(StatusCode::NOT_FOUND, "model_not_found", message).param(Some("model")));
     }
     Ok(request)
+}
+
+/// What the history calls whoever asks.
+fn client(app: &App, key: Option<u32>, headers: &HeaderMap) -> Option<String> {
+    if !app.store.keeps_history() {
+        return None;
+    }
+    match key {
+        Some(number) => Some(format!("key {number}")),
+        None => auth::user_agent(headers).map(|agent| app.proxy.redactor.redact(agent).into_owned()),
+    }
 }
 
 fn respond(answer: Answer) -> Response<Body> {

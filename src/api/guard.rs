@@ -37,10 +37,12 @@ pub(super) fn origin(app: &App, headers: &HeaderMap) -> Result<(), Error> {
     Err(Error::request(StatusCode::FORBIDDEN, "origin_not_allowed", message))
 }
 
-/// Refuses those without a client key, where keys are set.
-pub(super) fn client_key(app: &App, headers: &HeaderMap) -> Result<(), Error> {
-    if auth::has_key(&app.server.client_keys, headers) {
-        return Ok(());
+/// Refuses those without a client key, where keys are set; tells which of them it is.
+pub(super) fn client_key(app: &App, headers: &HeaderMap) -> Result<Option<u32>, Error> {
+    let keys = &app.server.client_keys;
+    let number = auth::key_number(keys, headers);
+    if keys.is_empty() || number.is_some() {
+        return Ok(number);
     }
     let message =
         "This proxy asks for a key: send `Authorization: Bearer KEY` with one of its PROXY_API_KEYS.";

@@ -13,6 +13,7 @@ const TOP: &[Row] = &[
     ("cooldown_ms", "300000", "Longest time away from a provider after a rate limit or failures."),
     ("rate_window_ms", "60000", "Length of a provider's minute; for rehearsals against a simulator."),
     ("state_dir", "", "Directory of the database of books and history."),
+    ("history_days", "30", "How long a request stays in the history; 0: none is kept."),
     ("extra_ca_file", "", "PEM file with certificate authorities to trust besides the usual ones."),
 ];
 

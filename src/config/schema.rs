@@ -23,6 +23,7 @@ pub(super) const FILE: &[(&str, Node)] = &[
     ("cooldown_ms", Value),
     ("rate_window_ms", Value),
     ("state_dir", Value),
+    ("history_days", Value),
     ("extra_ca_file", Value),
     (
         "server",
@@ -142,6 +143,7 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("DRAIN_TIMEOUT", "timeouts.drain_ms"),
     ("LOG_LEVEL", "log.level"),
     ("STATE_DIR", "state_dir"),
+    ("HISTORY_DAYS", "history_days"),
     ("EXTRA_CA_FILE", "extra_ca_file"),
 ];
 

@@ -1,4 +1,4 @@
-//! The listening side: address, who may call, deadlines, what is logged.
+//! The listening side: address, who may call, deadlines, what is logged and remembered.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -10,6 +10,8 @@ use secrecy::SecretString;
 use super::{CorsOrigins, Overrides, cors, key, number::Unit, written::Written};
 
 const GIBIBYTE: u64 = 1 << 30;
+/// Longest history that can be meant: a century, in days.
+const MOST_DAYS: u64 = 36_500;
 
 /// The listening side.
 #[derive(Debug, Clone)]
@@ -106,6 +108,12 @@ pub(super) fn log_level(written: &mut Written) -> LogLevel {
             LogLevel::Info
         }
     }
+}
+
+/// Resolves `HISTORY_DAYS`.
+pub(super) fn history_days(written: &mut Written) -> u32 {
+    let days = written.number("history_days", Unit::Count, &(0..=MOST_DAYS), 30).unwrap_or(30);
+    u32::try_from(days).unwrap_or(u32::MAX)
 }
 
 fn host(written: &mut Written, args: &Overrides, has_client_keys: bool) -> IpAddr {

@@ -10,6 +10,7 @@ use super::{Config, CorsOrigins, Key, KeySource, Model, Provider, UpstreamModel}
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "state_dir = {}", quote(&self.state_dir.display().to_string()))?;
+        writeln!(f, "history_days = {}", self.history_days)?;
         if let Some(file) = &self.extra_ca {
             writeln!(f, "extra_ca_file = {}", quote(&file.display().to_string()))?;
         }

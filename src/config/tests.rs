@@ -57,6 +57,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(millis(timeouts.drain), 30_000);
     assert_eq!(millis(config.cooldown), 300_000);
     assert_eq!(millis(config.rate_window), 60_000);
+    assert_eq!(config.history_days, 30);
     assert_eq!(config.extra_ca, None);
 }
 
@@ -104,6 +105,7 @@ fn every_variable_is_read() {
         ("CHUTES_BASE_URL", "https://chutes.test/v1/"),
         ("CEREBRAS_TOKENS_PER_MINUTE", "150000"),
         ("STATE_DIR", "/var/lib/proxy"),
+        ("HISTORY_DAYS", "0"),
         ("EXTRA_CA_FILE", "/etc/ca.pem"),
         ("NODE_EXTRA_CA_CERTS", "/etc/node.pem"),
     ]);
@@ -128,7 +130,7 @@ fn every_variable_is_read() {
     assert_eq!(chutes.settings.endpoint, "CHUTES_BASE_URL");
     assert_eq!(cerebras.limits.tokens_per_minute, Some(150_000));
     assert_eq!(cerebras.limits.requests_per_minute, Some(12));
-    assert_eq!(config.state_dir, PathBuf::from("/var/lib/proxy"));
+    assert_eq!((config.state_dir, config.history_days), (PathBuf::from("/var/lib/proxy"), 0));
     assert_eq!(config.extra_ca, Some(PathBuf::from("/etc/ca.pem")));
 }
 

@@ -24,4 +24,5 @@ mod recordings;
 mod reload;
 mod replay;
 mod server;
+mod store;
 mod streams;

@@ -15,13 +15,15 @@ use crate::client::{self, Reply};
 
 /// What the program reads where it is started.
 pub(crate) const FILE: &str = "qwen-3-coder-proxy.toml";
+/// Where it keeps its state there, with nothing else said.
+pub(crate) const STATE: &str = ".qwen-3-coder-proxy";
 
 /// A running `qwen-3-coder-proxy serve` on a free port, in an empty directory and environment.
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     pub(crate) child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    directory: Scratch,
+    pub(crate) directory: Scratch,
 }
 
 /// An empty directory that goes with its value.
@@ -67,7 +69,7 @@ impl Process {
         Self::start_in(directory, vars).await
     }
 
-    async fn start_in(directory: Scratch, vars: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_in(directory: Scratch, vars: &[(&str, &str)]) -> Self {
         let mut child = command(&directory, vars)
             .env("PORT", "0")
             .stdout(Stdio::null())

@@ -115,6 +115,8 @@ fn each_wrong_text_says_what_to_write() {
             "a pattern; write the origins one by one, or * alone for all",
         ),
         ("STATE_DIR", "~/state", "~ is not expanded here; write /home/you/state"),
+        ("HISTORY_DAYS", "30d", "not a whole number; write a number such as 30"),
+        ("HISTORY_DAYS", "100000", "out of range; write a whole number from 0 to 36500"),
     ] {
         assert_eq!(problems(&[(name, value)]), [format!("{name}={value}: {message}")]);
     }
