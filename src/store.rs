@@ -7,7 +7,7 @@
 //! - `queue`: what waits for the thread.
 //! - `worker`: the thread.
 //! - `file`: opens the file, brings its tables up to date, sets a corrupt one aside.
-//! - [`history`]: the table of requests.
+//! - [`history`], [`ledger`]: the table of requests, the tables of the books.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::report::Row;
 
 mod file;
 pub mod history;
+pub mod ledger;
 mod queue;
 mod worker;
 
@@ -180,4 +181,9 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.queue.close();
     }
+}
+
+/// `SQLite` has no unsigned numbers.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 pub const FILE: &str = "state.db";
 /// What brings the tables from one version to the next. A version is never changed once it has been released: other
 /// processes with the version before may be using the same file, so nothing is taken away.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// The version of the tables, which the file's `user_version` tells.
 pub const VERSION: usize = MIGRATIONS.len();
 /// How long another process may keep us waiting, which writes for milliseconds if it is one of ours.

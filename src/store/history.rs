@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::int;
 use crate::report::Row;
 
 /// So many old rows are deleted at once: a few milliseconds.
@@ -54,10 +55,6 @@ pub(super) fn prune(connection: &Connection, before_ms: u64) -> rusqlite::Result
     let sql =
         "DELETE FROM request WHERE id IN (SELECT id FROM request WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
     Ok(connection.execute(sql, params![int(before_ms), int(BATCH as u64)])? < BATCH)
-}
-
-fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn short(text: &str) -> &str {

@@ -12,6 +12,7 @@ use crate::harness::{CEREBRAS_KEY, CHUTES_KEY};
 use crate::process::{Process, Scratch};
 
 mod history;
+mod ledger;
 mod trouble;
 
 /// Both providers simulated, and a directory for the database that outlives the processes that use it.
