@@ -20,6 +20,7 @@ mod generate;
 mod init;
 mod replay;
 mod simulate;
+mod usage;
 
 /// The settings are wrong, or there are none.
 const USAGE: u8 = 2;
@@ -44,6 +45,8 @@ enum Command {
     Check(check::Check),
     /// Write a configuration file that says what the environment says now
     Init(init::Init),
+    /// Sum up the history: requests, tokens, times, and how much the first provider served
+    Usage(usage::Usage),
     /// Show it at work, without keys: both providers simulated, a short workload, then it stays up
     Demo(demo::Demo),
     /// Run a simulated provider, to try a client against rations and faults
@@ -81,6 +84,7 @@ pub async fn run() -> ExitCode {
         Command::Serve(args) => serve(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Init(args) => init::run(&args),
+        Command::Usage(args) => usage::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Replay(args) => replay::run(&args),

@@ -40,7 +40,7 @@ fn a_shell_completes_commands_and_options() {
 fn the_manual_names_every_command_option_and_variable() {
     let page = run(&["man"]);
     assert!(page.contains(".TH qwen-3-coder-proxy 1"), "{page}");
-    for name in ["check", "init", "demo", "simulate", "replay", "completions", "man"] {
+    for name in ["check", "init", "usage", "demo", "simulate", "replay", "completions", "man"] {
         assert!(page.contains(&format!(".SS {name}\n")), "{name}");
     }
     let plain = page.replace('\\', "");

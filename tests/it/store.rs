@@ -14,6 +14,7 @@ use crate::process::{Process, Scratch};
 mod history;
 mod ledger;
 mod trouble;
+mod usage;
 
 /// Both providers simulated, and a directory for the database that outlives the processes that use it.
 struct Stage {
