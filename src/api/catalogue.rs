@@ -75,7 +75,7 @@ pub(super) fn up() -> Response<Body> {
     answer(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `GET /ready`: some route can serve a small request.
+/// `GET /ready`: some route can serve a small request. How the database is does not matter for that, and is told.
 pub(super) fn ready(app: &App) -> Response<Body> {
     let small = Estimate { max_tokens: Some(1), ..Estimate::default() };
     let targets = app.proxy.models.iter().flat_map(|model| &model.targets);
@@ -88,14 +88,15 @@ pub(super) fn ready(app: &App) -> Response<Body> {
     }
     let ready = providers.values().any(|ready| *ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let state = match app.store.condition() {
-        Condition::Off => "none",
-        Condition::Opening => "opening",
-        Condition::Open => "open",
+    let mut body = json!({"ready": ready, "providers": providers});
+    match app.store.condition() {
+        Condition::Off => {}
+        Condition::Opening => body["state"] = json!("opening"),
+        Condition::Open => body["state"] = json!("open"),
         // Why is for the log: it tells of this machine.
-        Condition::InMemory(_) => "in memory",
-    };
-    answer(status, &json!({"ready": ready, "providers": providers, "state": state}))
+        Condition::InMemory(_) => body["state"] = json!("in memory"),
+    }
+    answer(status, &body)
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {

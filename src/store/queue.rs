@@ -96,3 +96,56 @@ impl fmt::Debug for Waiting {
         f.debug_struct("Waiting").field("jobs", &jobs).field("rows", &rows).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: usize) -> Row {
+        Row {
+            at_ms: 0,
+            request_id: number.to_string(),
+            client: None,
+            model: "m".to_owned(),
+            stream: false,
+            took: None,
+            first_choice: None,
+            provider_request_id: None,
+            attempts: 0,
+            steps: String::new(),
+            tokens_reserved: 0,
+            usage: None,
+            tokens_counted: None,
+            first_payload_ms: None,
+            total_ms: 0,
+            status: 200,
+            end: "whole",
+            why: None,
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_the_next_batch_has_room_again() {
+        let queue = Queue::default();
+        (0..MOST_ROWS + 3).for_each(|number| queue.push_row(row(number)));
+        let waiting = queue.take(Duration::ZERO);
+        assert_eq!((waiting.rows.len(), waiting.dropped, waiting.closing), (MOST_ROWS, 3, false));
+        assert_eq!(waiting.rows.last().map(|row| row.request_id.clone()), Some((MOST_ROWS - 1).to_string()));
+        queue.push_row(row(0));
+        queue.close();
+        queue.push_row(row(1));
+        assert!(queue.push_job(Box::new(|_| None)).is_err());
+        let waiting = queue.take(Duration::ZERO);
+        assert_eq!((waiting.rows.len(), waiting.dropped, waiting.closing), (1, 0, true));
+    }
+
+    #[test]
+    fn work_is_bounded_too_and_says_so() {
+        let queue = Queue::default();
+        for _ in 0..MOST_JOBS {
+            queue.push_job(Box::new(|_| None)).unwrap();
+        }
+        assert!(matches!(queue.push_job(Box::new(|_| None)), Err(Unavailable::Full)));
+        assert_eq!(queue.take(Duration::ZERO).jobs.len(), MOST_JOBS);
+    }
+}

@@ -191,7 +191,7 @@ impl Worker {
         }
         let now = self.clock.now();
         if self.dropped > 0 && (last || now >= self.tell_at) {
-            tracing::warn!(rows = self.dropped, "the history has no room for some requests");
+            tracing::warn!(rows = self.dropped, "some requests are missing in the history");
             self.dropped = 0;
             self.tell_at = now + TELL;
         }

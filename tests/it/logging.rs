@@ -137,7 +137,7 @@ async fn every_line_is_as_documented_and_all_that_is_documented_is_seen() {
     // None of these can be brought about from outside, or only by breaking the machine.
     const UNSEEN: [&str; 8] = [
         "state database not closed",
-        "the history has no room for some requests",
+        "some requests are missing in the history",
         "work on the state database panicked; the backtrace is on standard error",
         "cut at the end of DRAIN_TIMEOUT",
         "a connection ended",
