@@ -181,7 +181,7 @@ impl Admission {
                 // Its own count of the prompt is not ours, so a little more than that.
                 let prompt = usage.prompt_tokens.saturating_add(usage.prompt_tokens / SET_ASIDE_MARGIN);
                 let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(permit.cost.at_most);
-                Used { tokens, cached: 0, set_aside }
+                Used { tokens, cached: usage.cached_tokens.unwrap_or(0), set_aside }
             }
         };
         if let Some(grant) = permit.grant.take() {

@@ -47,16 +47,9 @@ impl<'a> Turn<'a> {
     pub(super) fn new(proxy: &'a Proxy, request: &'a ChatRequest, report: Report) -> Self {
         proxy.retries.lock().deposit();
         let targets = proxy.targets(&request.model).unwrap_or_default();
+        let sizes = Sizes::new(request, &proxy.counters, report.client.as_deref());
         let queue = targets.iter().cloned().collect();
-        Self {
-            proxy,
-            targets,
-            sizes: Sizes::new(request, &proxy.counters, None),
-            report,
-            queue,
-            pauses: 0,
-            insists: false,
-        }
+        Self { proxy, targets, sizes, report, queue, pauses: 0, insists: false }
     }
 
     /// Our id of the request.

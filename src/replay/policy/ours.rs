@@ -72,8 +72,11 @@ impl Policy for Ours {
 
     fn settled(&mut self, id: usize, request: &Request, now: Moment) {
         let Some(mut permit) = self.sent.remove(&id) else { return };
-        let usage =
-            Usage { prompt_tokens: request.prompt_tokens, completion_tokens: request.completion_tokens };
+        let usage = Usage {
+            prompt_tokens: request.prompt_tokens,
+            cached_tokens: Some(request.cached_tokens),
+            completion_tokens: request.completion_tokens,
+        };
         self.admission.works(&mut permit);
         self.admission.settle(&mut permit, Some(usage), request.completion_tokens, now);
         self.admission.close(&mut permit, true, request.completion_tokens, now);
