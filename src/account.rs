@@ -2,10 +2,11 @@
 //!
 //! - `calibrations`: how far estimates of prompts have been off.
 //! - `admission`: what is decided, without clock and lock.
+//! - `leasing`: where its budget comes from, if it is not its own.
 //! - `reservation`: a guard around one request's way through it.
 //! - `terms`: what the settings make of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,16 +19,20 @@ use crate::failure::Kind;
 
 pub mod admission;
 mod calibrations;
+mod leasing;
 mod reservation;
 mod terms;
 
 use admission::Admission;
+use leasing::Leasing;
 pub use reservation::Reservation;
 
 /// One credential at a provider.
 #[derive(Debug)]
 pub struct Account {
     admission: Mutex<Admission>,
+    /// Its side of the ledger, if there is one.
+    leasing: OnceLock<Leasing>,
     clock: Clock,
 }
 
@@ -40,6 +45,8 @@ pub enum Skip {
     Open(Moment, Option<Kind>),
     /// Another request is finding out whether it works again.
     Probing,
+    /// Its budget is to be fetched from the ledger first.
+    Unleased,
     /// So many requests are under way, which is all that it takes.
     Full(u64),
     /// The conversation is longer than the model's context there, in tokens.
@@ -51,7 +58,8 @@ impl Account {
     #[must_use]
     pub fn new(provider: &Provider, minute: Duration, longest_pause: Duration, clock: Clock) -> Self {
         let terms = terms::terms(provider, minute, longest_pause, clock);
-        Self { admission: Mutex::new(Admission::new(terms, clock.now())), clock }
+        let admission = Mutex::new(Admission::new(terms, clock.now()));
+        Self { admission, leasing: OnceLock::new(), clock }
     }
 
     /// Goes on with other settings; what has been spent, set aside and learned stays.
@@ -67,6 +75,7 @@ impl Account {
     /// [`Skip`] says why not; nothing is set aside then.
     pub fn reserve(self: &Arc<Self>, estimate: Estimate, alone: bool) -> Result<Reservation, Skip> {
         let permit = self.admission.lock().reserve(estimate, alone, self.clock.now())?;
+        self.renew();
         Ok(Reservation::new(Arc::clone(self), permit))
     }
 

@@ -60,7 +60,9 @@ impl App {
     ///
     /// Certificates or keys that can't be used.
     pub fn with_store(config: &Config, store: Store, clock: Clock) -> anyhow::Result<Arc<Self>> {
-        Ok(Arc::new(Self { proxy: Proxy::new(config, None, clock)?, server: config.server.clone(), store }))
+        let proxy = Proxy::new(config, None, clock)?;
+        proxy.attach(&store);
+        Ok(Arc::new(Self { proxy, server: config.server.clone(), store }))
     }
 
     /// What another configuration makes of it; budgets, breakers and connections go on.
@@ -71,6 +73,7 @@ impl App {
     pub fn renewed(config: &Config, before: &Self) -> anyhow::Result<Arc<Self>> {
         let clock = before.proxy.clock;
         let proxy = Proxy::new(config, Some(&before.proxy), clock)?;
+        proxy.attach(&before.store);
         before.store.set_history_days(config.history_days);
         Ok(Arc::new(Self { proxy, server: config.server.clone(), store: before.store.clone() }))
     }

@@ -145,8 +145,11 @@ async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     tracing::info!(address = %listener.local_addr()?, models = models.join(","), "listening");
     let (live, timeouts) = (Live::new(app), config.timeouts);
     let following = tokio::spawn(Reload::new(args.overrides(), config, live.clone()).follow());
-    let cut = server::serve(listener, live, timeouts, server::stopped()).await;
+    let beating = tokio::spawn(live.clone().beat());
+    let cut = server::serve(listener, live.clone(), timeouts, server::stopped()).await;
     following.abort();
+    beating.abort();
+    live.give_back().await;
     store.close().await;
     if cut > 0 {
         tracing::warn!(connections = cut, "cut at the end of DRAIN_TIMEOUT");

@@ -16,6 +16,7 @@
 //! - [`failure`], [`refusal`]: what went wrong in one attempt; what the client sees when nothing is left.
 //! - [`relay`]: a streamed answer on its way.
 //! - [`report`]: what was decided, step by step; the log line and the history's row.
+//! - [`ledger`]: where accounts get their budget from.
 //! - [`store`]: the database of history and books, and its thread.
 //! - [`log`](mod@log), [`clock`]: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
@@ -30,6 +31,7 @@ pub mod config;
 pub mod demo;
 pub mod estimate;
 pub mod failure;
+pub mod ledger;
 pub mod log;
 pub mod proxy;
 pub mod refusal;

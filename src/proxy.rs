@@ -16,9 +16,11 @@ use crate::clock::Clock;
 use crate::config::{Config, Timeouts};
 use crate::estimate::Counters;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::report::Report;
+use crate::store::{Condition, Store};
 use crate::target::{Known, Model, Target};
 use crate::upstream::Upstream;
 
@@ -82,7 +84,7 @@ pub enum AnswerBody {
 pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Result<Answer, Refusal> {
     let mut turn = Turn::new(proxy, request, report);
     while let Some(target) = turn.next_target().await {
-        let Some(mut reservation) = turn.reserve(&target) else { continue };
+        let Some(mut reservation) = turn.reserve(&target).await else { continue };
         let model = target.model().to_owned();
         let deadline = turn.deadline(&target);
         match attempt(proxy, request, &target, &model, turn.id(), &mut reservation, deadline).await {
@@ -122,6 +124,17 @@ impl Proxy {
                 None => Upstream::new(config.extra_ca.as_deref())?,
             },
         })
+    }
+
+    /// Accounts get their budgets from this database from now on.
+    pub fn attach(&self, store: &Store) {
+        if store.condition() == Condition::Off {
+            return;
+        }
+        let process = Ledger::process();
+        for known in &self.accounts {
+            known.account.attach(Ledger::new(store, known.fingerprint(), &process, self.clock));
+        }
     }
 
     /// One account for each key, in order of preference.

@@ -101,7 +101,7 @@ fn refuse(status: u16, kind: &str, code: &str, message: String, retry_after: Opt
 fn outlook(verdict: &Verdict) -> Outlook {
     match verdict {
         Verdict::Skipped(Skip::Short(short)) if short.available_at.is_none() => Outlook::Request,
-        Verdict::Skipped(Skip::Short(_) | Skip::Full(_)) => Outlook::Quota,
+        Verdict::Skipped(Skip::Short(_) | Skip::Full(_) | Skip::Unleased) => Outlook::Quota,
         Verdict::Skipped(Skip::TooLong(_)) => Outlook::Request,
         Verdict::Skipped(Skip::Open(_, kind)) => kind.map_or(Outlook::Down, by_kind),
         Verdict::Skipped(Skip::Probing) | Verdict::Took => Outlook::Down,
@@ -139,7 +139,7 @@ fn usable_in(step: &Step, now: Moment) -> Option<Duration> {
     let wait = step.target.account.available_at(step.estimate)? - now;
     Some(match &step.verdict {
         // The books know when a quota refills.
-        Verdict::Skipped(Skip::Full(_)) => wait.max(TROUBLE),
+        Verdict::Skipped(Skip::Full(_) | Skip::Unleased) => wait.max(TROUBLE),
         Verdict::Skipped(_) | Verdict::Took => wait,
         Verdict::Failed(failure) if matches!(failure.kind, Kind::RateLimited(..)) => wait,
         // Nobody knows when trouble ends, and many clients come back only twice: better a little late.

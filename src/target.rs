@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
 use crate::estimate::Estimate;
+use crate::store;
 
 /// One credential at a provider as configured, and the names under which it has the model.
 #[derive(Debug)]
@@ -86,6 +87,13 @@ impl Known {
             }
         }
         Ok(accounts)
+    }
+
+    /// Its name where no key may stand.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let endpoint = self.provider.endpoint.to_string();
+        store::ledger::account(&self.provider.name, &endpoint, self.secret.as_ref())
     }
 
     /// Where it is.

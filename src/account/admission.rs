@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use quota::{
-    Books, Breaker, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used,
-    Window,
+    Books, Breaker, Cost, Dimension, Draw, Grant, Lease, Lesson, Level, Limit, Meter, Moment, Pass, Reading,
+    Trip, Used, Window,
 };
 use wire::Usage;
 
@@ -51,6 +51,8 @@ pub struct Admission {
     /// What opened the breaker last.
     tripped_by: Option<Kind>,
     under_way: u64,
+    /// Whether only what is leased may be spent.
+    lease_only: bool,
     terms: Terms,
 }
 
@@ -92,6 +94,7 @@ impl Admission {
             calibrations: Calibrations::default(),
             tripped_by: None,
             under_way: 0,
+            lease_only: false,
             terms,
         }
     }
@@ -112,6 +115,7 @@ impl Admission {
     pub fn reserve(&mut self, estimate: Estimate, alone: bool, now: Moment) -> Result<Permit, Skip> {
         let cost = self.cost(estimate);
         self.check_books(cost, alone, now)?;
+        self.check_lease(cost, now)?;
         self.check_full()?;
         let tripped_by = self.tripped_by;
         let skip = |until: Option<Moment>| until.map_or(Skip::Probing, |until| Skip::Open(until, tripped_by));
@@ -123,6 +127,50 @@ impl Admission {
         self.under_way += 1;
         let grant = self.books.reserve_anyway(cost, now);
         Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost })
+    }
+
+    /// From now on only what is leased may be spent, or all that the books say.
+    pub fn lease_only(&mut self, lease_only: bool) {
+        self.lease_only = lease_only;
+    }
+
+    /// Whether a request of this size is covered by what is leased.
+    #[must_use]
+    pub fn is_leased(&mut self, estimate: Estimate) -> bool {
+        let cost = self.cost(estimate);
+        self.books.is_leased(cost)
+    }
+
+    /// Whether it is time for another lease.
+    #[must_use]
+    pub fn should_lease(&self) -> bool {
+        self.books.should_lease()
+    }
+
+    /// See [`Books::draws`].
+    pub fn draws(&mut self, closing: bool, now: Moment) -> Vec<Draw> {
+        self.books.draws(closing, now)
+    }
+
+    /// See [`Books::leased`].
+    pub fn leased(&mut self, leases: &[(Draw, Lease)], now: Moment) {
+        self.books.leased(leases, now);
+    }
+
+    /// See [`Books::undrawn`].
+    pub fn not_leased(&mut self, draws: &[Draw]) {
+        self.books.undrawn(draws);
+    }
+
+    /// Believes what was learned in an earlier life.
+    pub fn remember(&mut self, lesson: Lesson, now: Moment) {
+        self.books.remember(lesson, now);
+    }
+
+    /// How long its provider's minute lasts.
+    #[must_use]
+    pub fn minute(&self) -> Duration {
+        self.terms.meter.minute
     }
 
     /// Why it would be passed over now, if it would.
@@ -281,6 +329,12 @@ impl Admission {
             self.books.check(cost, now)
         };
         checked.map_err(Skip::Short)
+    }
+
+    /// What is beyond the books is not leased from anybody.
+    fn check_lease(&mut self, cost: Cost, now: Moment) -> Result<(), Skip> {
+        let within = self.lease_only && self.books.check(cost, now).is_ok();
+        if within && !self.books.is_leased(cost) { Err(Skip::Unleased) } else { Ok(()) }
     }
 
     fn check_full(&self) -> Result<(), Skip> {

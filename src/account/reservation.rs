@@ -43,7 +43,9 @@ impl Reservation {
     /// The provider has taken the request in: its response's head is there, and says this of its own books.
     pub fn admitted(&mut self, readings: &[Reading]) -> Vec<Lesson> {
         let now = self.account.clock.now();
-        self.account.admission.lock().admitted(&mut self.permit, readings, now)
+        let lessons = self.account.admission.lock().admitted(&mut self.permit, readings, now);
+        self.account.learn(&lessons);
+        lessons
     }
 
     /// So many tokens of the answer have passed.
@@ -71,13 +73,17 @@ impl Reservation {
         readings: &[Reading],
     ) -> Refused {
         let now = self.account.clock.now();
-        self.account.admission.lock().refused(&mut self.permit, scope, hint, readings, now)
+        let refused = self.account.admission.lock().refused(&mut self.permit, scope, hint, readings, now);
+        self.account.learn(&refused.lessons);
+        refused
     }
 
     /// The provider refused it because it is larger than a limit.
     pub fn too_large(&mut self, readings: &[Reading]) -> Vec<Lesson> {
         let now = self.account.clock.now();
-        self.account.admission.lock().too_large(&mut self.permit, readings, now)
+        let lessons = self.account.admission.lock().too_large(&mut self.permit, readings, now);
+        self.account.learn(&lessons);
+        lessons
     }
 
     /// The provider works: the circuit closes.
@@ -101,5 +107,6 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let (now, sent) = (self.account.clock.now(), self.sent.load(Ordering::Relaxed));
         self.account.admission.lock().close(&mut self.permit, sent, self.counted, now);
+        self.account.renew();
     }
 }

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 
 use super::{App, Body, handle};
+use crate::ledger::HEARTBEAT;
 use crate::server::{Handler, RequestBody};
 
 /// The present [`App`], which a reload replaces.
@@ -28,6 +29,25 @@ impl Live {
     /// Later requests get this one.
     pub fn store(&self, app: Arc<App>) {
         self.0.store(app);
+    }
+
+    /// Has the ledger hear of this process, for ever.
+    pub async fn beat(self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            self.exchange(false).await;
+        }
+    }
+
+    /// Gives back to the ledger what is leased and not spent.
+    pub async fn give_back(&self) {
+        self.exchange(true).await;
+    }
+
+    async fn exchange(&self, closing: bool) {
+        for known in self.load().proxy.accounts() {
+            known.account.exchange(closing).await;
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::target::Target;
 
 /// The longest pause within a request.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// So often a request fetches its budget from the ledger: others may be faster.
+const MOST_LEASES: usize = 3;
 /// So many pauses at the most.
 const MOST_PAUSES: usize = 3;
 /// A provider that is merely busy is asked again after this long at the soonest.
@@ -89,7 +91,7 @@ impl<'a> Turn<'a> {
         let mut again = VecDeque::new();
         for step in self.report.latest() {
             let wait = match &step.verdict {
-                Verdict::Skipped(Skip::Probing | Skip::Full(_)) => BUSY_PAUSE,
+                Verdict::Skipped(Skip::Probing | Skip::Full(_) | Skip::Unleased) => BUSY_PAUSE,
                 Verdict::Skipped(Skip::Open(until, _)) => *until - now,
                 Verdict::Skipped(Skip::Short(short)) => {
                     short.available_at.map_or(Duration::MAX, |at| at - now)
@@ -118,13 +120,20 @@ impl<'a> Turn<'a> {
     }
 
     /// Sets aside what the request costs at a target, or notes why it is passed over.
-    pub(super) fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
+    pub(super) async fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
         let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
         let estimate = self.sizes.at(target);
-        let reserved = match target.would_be_too_long(estimate) {
+        let mut reserved = match target.would_be_too_long(estimate) {
             Some(context) => Err(Skip::TooLong(context)),
             None => target.account.reserve(estimate, alone),
         };
+        for _ in 0..MOST_LEASES {
+            if !matches!(reserved, Err(Skip::Unleased)) {
+                break;
+            }
+            target.account.lease(estimate).await;
+            reserved = target.account.reserve(estimate, alone);
+        }
         match reserved {
             Ok(reservation) => {
                 self.report.reserved = reservation.reserved();

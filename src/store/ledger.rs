@@ -32,6 +32,8 @@ pub struct Key<'a> {
 pub struct Bucket {
     /// What is left; negative where more was spent than there was.
     pub level: i128,
+    /// What the limit allowed then, in requests or tokens.
+    pub capacity: u64,
     /// When that was.
     pub as_of_ms: u64,
 }
@@ -72,9 +74,14 @@ pub fn account(provider: &str, endpoint: &str, key: Option<&SecretString>) -> St
 ///
 /// Those of the database, as of all functions here.
 pub fn bucket(connection: &Connection, key: Key<'_>) -> rusqlite::Result<Option<Bucket>> {
-    let sql = "SELECT level, as_of_ms FROM bucket WHERE account = ?1 AND dimension = ?2 AND win = ?3";
+    let sql =
+        "SELECT level, capacity, as_of_ms FROM bucket WHERE account = ?1 AND dimension = ?2 AND win = ?3";
     let bucket = |row: &rusqlite::Row<'_>| {
-        Ok(Bucket { level: row.get::<_, Exact>(0)?.0, as_of_ms: unsigned(row.get(1)?) })
+        Ok(Bucket {
+            level: row.get::<_, Exact>(0)?.0,
+            capacity: unsigned(row.get(1)?),
+            as_of_ms: unsigned(row.get(2)?),
+        })
     };
     connection.query_row(sql, params![key.account, key.dimension, key.window], bucket).optional()
 }
@@ -85,8 +92,10 @@ pub fn bucket(connection: &Connection, key: Key<'_>) -> rusqlite::Result<Option<
 ///
 /// Those of the database.
 pub fn set_bucket(connection: &Connection, key: Key<'_>, bucket: Bucket) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO bucket (account, dimension, win, level, as_of_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let values = params![key.account, key.dimension, key.window, Exact(bucket.level), int(bucket.as_of_ms)];
+    let sql = "INSERT OR REPLACE INTO bucket (account, dimension, win, level, capacity, as_of_ms) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let Bucket { level, capacity, as_of_ms } = bucket;
+    let values = params![key.account, key.dimension, key.window, Exact(level), int(capacity), int(as_of_ms)];
     connection.execute(sql, values).map(drop)
 }
 

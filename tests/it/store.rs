@@ -11,6 +11,7 @@ use crate::client;
 use crate::harness::{CEREBRAS_KEY, CHUTES_KEY};
 use crate::process::{Process, Scratch};
 
+mod budget;
 mod history;
 mod ledger;
 mod trouble;

@@ -211,13 +211,23 @@ impl Books {
     }
 
     /// What to tell the ledger; `closing`: nothing is wanted any more. Each must be answered with
-    /// [`Books::leased`], or the provider's word since the last one is lost.
+    /// [`Books::leased`] or [`Books::undrawn`].
     pub fn draws(&mut self, closing: bool, now: Moment) -> Vec<Draw> {
         let settlement = self.belief.settlement;
         let draw = |bucket: &mut Bucket| {
             bucket.draw(self.held.of(bucket.limit.dimension, settlement), settlement, closing, now)
         };
         self.buckets.iter_mut().filter_map(draw).collect()
+    }
+
+    /// The ledger did not answer to these: the next draws say the same.
+    pub fn undrawn(&mut self, draws: &[Draw]) {
+        for draw in draws {
+            let same = |bucket: &&mut Bucket| bucket.limit.is_about(draw.limit.dimension, draw.limit.window);
+            if let Some(bucket) = self.buckets.iter_mut().find(same) {
+                bucket.undrawn(draw);
+            }
+        }
     }
 
     /// What the ledger answered.

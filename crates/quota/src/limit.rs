@@ -16,6 +16,18 @@ pub enum Dimension {
     UncachedTokens,
 }
 
+impl Dimension {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::UncachedTokens => "uncached_tokens",
+        }
+    }
+}
+
 /// The span a limit is named after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Window {
@@ -30,6 +42,17 @@ pub enum Window {
 }
 
 impl Window {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
     /// The window's length where a minute lasts `minute` (rehearsals run on shorter ones).
     #[must_use]
     pub fn length(self, minute: Duration) -> Duration {
@@ -52,6 +75,18 @@ pub enum Refill {
     Sliding,
     /// All at once, at this moment and every period from it.
     Fixed(Moment),
+}
+
+impl Refill {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Continuous => "continuous",
+            Self::Sliding => "sliding",
+            Self::Fixed(_) => "fixed",
+        }
+    }
 }
 
 /// One limit: `capacity` units that come back within `period`.
@@ -89,19 +124,9 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dimension = match self.dimension {
-            Dimension::Requests => "requests",
-            Dimension::Tokens => "tokens",
-            Dimension::UncachedTokens => "uncached tokens",
-        };
-        let window = match self.window {
-            Window::Second => "second",
-            Window::Minute => "minute",
-            Window::Hour => "hour",
-            Window::Day => "day",
-        };
+        let dimension = self.dimension.name().replace('_', " ");
         let article = if self.window == Window::Hour { "an" } else { "a" };
-        write!(f, "{} {dimension} {article} {window}", self.capacity)
+        write!(f, "{} {dimension} {article} {}", self.capacity, self.window.name())
     }
 }
 
@@ -191,6 +216,17 @@ pub enum Settlement {
     Returned,
     /// They are spent.
     Kept,
+}
+
+impl Settlement {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Kept => "kept",
+        }
+    }
 }
 
 /// How a provider counts.

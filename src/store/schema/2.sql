@@ -4,6 +4,7 @@ CREATE TABLE bucket (
     dimension    TEXT    NOT NULL,
     win          TEXT    NOT NULL,
     level        TEXT    NOT NULL,
+    capacity     INTEGER NOT NULL,
     as_of_ms     INTEGER NOT NULL,
     PRIMARY KEY (account, dimension, win)
 ) STRICT, WITHOUT ROWID;

@@ -14,12 +14,12 @@ const KEY: Key<'static> = Key { account: "a", dimension: "tokens", window: "day"
 #[tokio::test]
 async fn what_is_written_is_there_after_a_restart_to_the_last_unit() {
     let directory = Scratch::new();
-    let bucket = Bucket { level: -1_658_880_000_000_000_000_001, as_of_ms: 1_795_000_000_123 };
+    let bucket = Bucket { level: -1_658_880_000_000_000_000_001, capacity: 9, as_of_ms: 1_795_000_000_123 };
     let lease = |process: &str, amount| Lease { process: process.to_owned(), amount, heartbeat_ms: 5 };
     let store = Store::open(&directory.0, 30, Clock::start());
     let leases = [lease("p1", i128::MAX), lease("p2", 7)];
     let written = store.transaction(move |transaction| {
-        ledger::set_bucket(transaction, KEY, Bucket { level: 1, as_of_ms: 1 })?;
+        ledger::set_bucket(transaction, KEY, Bucket { level: 1, ..bucket })?;
         ledger::set_bucket(transaction, KEY, bucket)?;
         leases.iter().try_for_each(|lease| ledger::set_lease(transaction, KEY, lease))?;
         ledger::set_lease(transaction, Key { window: "minute", ..KEY }, &leases[0])?;
@@ -49,7 +49,9 @@ async fn work_is_done_as_a_whole_or_not_at_all_and_the_next_is_done_all_the_same
     let directory = Scratch::new();
     let store = Store::open(&directory.0, 30, Clock::start());
     let set = |level| {
-        move |connection: &Connection| ledger::set_bucket(connection, KEY, Bucket { level, as_of_ms: 0 })
+        move |connection: &Connection| {
+            ledger::set_bucket(connection, KEY, Bucket { level, capacity: 1, as_of_ms: 0 })
+        }
     };
     let undone = store.transaction(move |transaction| {
         set(1)(transaction)?;
@@ -70,7 +72,7 @@ async fn work_is_done_as_a_whole_or_not_at_all_and_the_next_is_done_all_the_same
     let late = store.transaction(|_| Ok(()));
     assert!(matches!(late.await, Err(Unavailable::NoDatabase)));
     let level = Connection::open(directory.0.join("state.db")).and_then(|it| ledger::bucket(&it, KEY));
-    assert_eq!(level.expect("a database"), Some(Bucket { level: 3, as_of_ms: 0 }));
+    assert_eq!(level.expect("a database"), Some(Bucket { level: 3, capacity: 1, as_of_ms: 0 }));
 }
 
 #[tokio::test]
@@ -88,7 +90,7 @@ async fn processes_take_turns_at_reading_and_writing() {
         for store in &stores {
             done.push(store.transaction(|transaction| {
                 let level = ledger::bucket(transaction, KEY)?.map_or(0, |bucket| bucket.level);
-                ledger::set_bucket(transaction, KEY, Bucket { level: level + 1, as_of_ms: 0 })
+                ledger::set_bucket(transaction, KEY, Bucket { level: level + 1, capacity: 1, as_of_ms: 0 })
             }));
         }
     }

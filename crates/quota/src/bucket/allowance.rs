@@ -83,6 +83,12 @@ impl Bucket {
         self.shared = lease.shared;
     }
 
+    /// No ledger answered to `draw`.
+    pub(crate) fn undrawn(&mut self, draw: &Draw) {
+        let evidence = i128::from(draw.evidence).saturating_mul(self.period) / i128::from(UNIT);
+        self.allowance.note_evidence(Both::same(evidence));
+    }
+
     /// What slides is known by when it was spent, and that no pool can tell.
     fn is_leasable(&self) -> bool {
         self.limit.refill != Refill::Sliding
