@@ -17,6 +17,7 @@ use crate::{demo, log, server};
 mod check;
 mod count;
 mod generate;
+mod history;
 mod init;
 mod replay;
 mod simulate;

@@ -4,6 +4,7 @@
 //! # Layout
 //!
 //! - [`trace`]: what agents asked and when; one line of JSON a request.
+//! - [`recorded`]: a trace from the history.
 //! - [`generate`]: a made-up day of agents, by seed.
 //! - [`scenario`]: the plan, and what is assumed of network and providers.
 //! - [`provider`]: what the provider does. Shares no code with the books.
@@ -12,12 +13,13 @@
 //! - [`clairvoyant`]: what nobody can exceed.
 //! - [`report`]: a row for each policy.
 //!
-//! Everything is pure; moments are microseconds since the trace began.
+//! Everything but `recorded` is pure; moments are microseconds since the trace began.
 
 pub mod clairvoyant;
 pub mod generate;
 pub mod policy;
 pub mod provider;
+pub mod recorded;
 pub mod report;
 pub mod run;
 pub mod scenario;

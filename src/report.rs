@@ -69,6 +69,8 @@ pub struct Report {
     pub model: String,
     /// Whether it is a stream.
     pub stream: bool,
+    /// The longest answer that the client allows, if it names one.
+    pub max_tokens: Option<u64>,
     /// What became of each target, in order.
     pub steps: Vec<Step>,
     /// Tokens set aside where it was sent last.
@@ -98,6 +100,7 @@ impl Report {
             client: None,
             model,
             stream,
+            max_tokens: None,
             steps: Vec::new(),
             reserved: 0,
             provider_request_id: None,

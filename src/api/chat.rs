@@ -20,7 +20,8 @@ where
     let client = client(app, key, request.headers());
     let request = read(app, request).await?;
     log_details(proxy, id, &request);
-    let report = Report::new(id.to_owned(), request.model.clone(), request.stream, proxy.clock);
+    let mut report = Report::new(id.to_owned(), request.model.clone(), request.stream, proxy.clock);
+    report.max_tokens = request.max_tokens;
     let report = report.recorded(&app.store, client);
     Ok(forward(proxy, &request, report).await.map_or_else(Refusal::into_response, respond))
 }

@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::generate::print;
+use super::history;
 use crate::config::{Limits, Preset};
 use crate::replay::generate::{Recipe, generate};
 use crate::replay::policy::{Counting, Original, Ours, Policy, Strict};
-use crate::replay::{Report, Scenario, Trace};
+use crate::replay::{Report, Scenario, Trace, recorded};
 
 /// No limit and no margin is larger.
 const MOST: u64 = 1_000_000_000_000;
@@ -52,6 +53,12 @@ struct Made {
 struct Run {
     /// Trace to play, lines of JSON (docs/REPLAY.md); without it one is made up
     trace: Option<PathBuf>,
+    /// Play what this proxy was really asked, as far as its history goes back
+    #[arg(long, conflicts_with = "trace")]
+    history: bool,
+    /// Configuration file that says where the history is, as for `serve`
+    #[arg(long, value_name = "FILE", requires = "history")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     made: Made,
     /// Whose ways and plans
@@ -112,6 +119,12 @@ pub(super) fn run(args: &Replay) -> anyhow::Result<ExitCode> {
 fn play(args: &Run) -> anyhow::Result<ExitCode> {
     let scenario = args.scenario()?;
     let trace = match &args.trace {
+        None if args.history => match history::open(args.config.as_deref())? {
+            Ok((connection, path)) => {
+                recorded::trace(&connection).with_context(|| history::unreadable(&path))?
+            }
+            Err(code) => return Ok(code),
+        },
         None => generate(args.made.recipe()),
         Some(file) => {
             let name = file.display();

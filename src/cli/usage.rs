@@ -1,26 +1,20 @@
 //! `usage`: what the history says, summed up by day, model, provider or client.
 #![expect(clippy::print_stderr, reason = "a command speaks to the person at the terminal")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{FAILED, USAGE, generate};
-use crate::config::{Config, Overrides};
-use crate::store;
+use super::{USAGE, generate, history};
 
 mod show;
 mod tally;
 
 use tally::Groups;
-
-/// How long a process that writes may keep us waiting.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Usage {
@@ -100,27 +94,15 @@ impl By {
 }
 
 pub(super) fn run(args: &Usage) -> anyhow::Result<ExitCode> {
-    // Only the place of the history matters here.
-    let overrides = Overrides { allow_open: true, file: args.config.clone(), ..Overrides::default() };
-    let config = match Config::load(&overrides) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(USAGE));
-        }
+    let (history, path) = match history::open(args.config.as_deref())? {
+        Ok(history) => history,
+        Err(code) => return Ok(code),
     };
-    let path = config.state_dir.join(store::FILE);
-    if !path.is_file() {
-        eprintln!("There is no history at {}; STATE_DIR says where it is.", path.display());
-        return Ok(ExitCode::from(FAILED));
-    }
-    let history = open(&path).with_context(|| format!("The history at {} can't be read", path.display()))?;
     let Some(since) = since_ms(&history, args.since.as_ref())? else {
         eprintln!("--since: there is no such day.");
         return Ok(ExitCode::from(USAGE));
     };
-    let groups = read(&history, args.by, since)
-        .with_context(|| format!("The history at {} can't be read", path.display()))?;
+    let groups = read(&history, args.by, since).with_context(|| history::unreadable(&path))?;
     match args.format {
         Format::Table if groups.0.is_empty() => {
             eprintln!("There is no request in the history at {} for that time.", path.display());
@@ -130,14 +112,6 @@ pub(super) fn run(args: &Usage) -> anyhow::Result<ExitCode> {
         Format::Csv => generate::print(show::csv(args.by.name(), &groups).as_bytes()),
         Format::Json => generate::print(show::json(args.by.name(), &groups).as_bytes()),
     }
-}
-
-/// Read-only, so that a proxy that writes is not disturbed.
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
-    Ok(connection)
 }
 
 /// In milliseconds since 1970; `None`: there is no such day. The database knows the time zone.

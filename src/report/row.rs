@@ -19,6 +19,8 @@ pub struct Row {
     pub model: String,
     /// Whether it is a stream.
     pub stream: bool,
+    /// The longest answer that the client allowed, if it named one.
+    pub max_tokens: Option<u64>,
     /// Who answered.
     pub took: Option<Step>,
     /// Whether that was the provider that was looked at first.
@@ -29,6 +31,8 @@ pub struct Row {
     pub attempts: usize,
     /// What became of each target, in words.
     pub steps: String,
+    /// The prompt's tokens as counted or guessed, for the target that was looked at last.
+    pub tokens_estimated: Option<u64>,
     /// Tokens set aside where it was sent last.
     pub tokens_reserved: u64,
     /// What the provider reported.
@@ -56,11 +60,13 @@ impl Row {
                     request_id = self.request_id,
                     model = self.model,
                     stream = self.stream,
+                    max_tokens = self.max_tokens,
                     provider = self.took.as_ref().map(|step| step.target.name()),
                     upstream_model = self.took.as_ref().map(|step| step.model.as_str()),
                     provider_request_id = self.provider_request_id,
                     attempts = self.attempts,
                     steps = self.steps,
+                    tokens_estimated = self.tokens_estimated,
                     tokens_reserved = self.tokens_reserved,
                     prompt_tokens = self.usage.map(|usage| usage.prompt_tokens),
                     cached_tokens = self.usage.and_then(|usage| usage.cached_tokens),
@@ -88,6 +94,7 @@ impl Report {
     fn row(&mut self) -> Row {
         let steps = self.story();
         let attempts = self.attempts();
+        let tokens_estimated = self.steps.last().map(|step| step.estimate.prompt);
         let took = self.steps.iter().rposition(|step| matches!(step.verdict, Verdict::Took));
         let first = |took: usize| {
             self.steps.first().map(|first| first.target.name() == self.steps[took].target.name())
@@ -107,11 +114,13 @@ impl Report {
             client: self.client.take(),
             model: std::mem::take(&mut self.model),
             stream: self.stream,
+            max_tokens: self.max_tokens,
             took,
             first_choice,
             provider_request_id: self.provider_request_id.take(),
             attempts,
             steps,
+            tokens_estimated,
             tokens_reserved: self.reserved,
             usage: self.usage,
             tokens_counted: self.usage.is_none().then_some(self.counted),

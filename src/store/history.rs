@@ -10,10 +10,10 @@ const BATCH: usize = 1000;
 /// The longest text of a column, in bytes.
 const LONGEST: usize = 1000;
 
-const INSERT: &str = "INSERT INTO request (at_ms, request_id, client, model, stream, provider, account, upstream_model, \
-     first_choice, status, outcome, why, attempts, steps, prompt_tokens, cached_tokens, completion_tokens, \
+const INSERT: &str = "INSERT INTO request (at_ms, request_id, client, model, stream, max_tokens, provider, account, upstream_model, \
+     first_choice, status, outcome, why, attempts, steps, tokens_estimated, prompt_tokens, cached_tokens, completion_tokens, \
      tokens_counted, tokens_reserved, first_payload_ms, total_ms) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 
 /// Writes all of them, or none.
 pub(super) fn insert(connection: &mut Connection, rows: &[Row]) -> rusqlite::Result<()> {
@@ -28,6 +28,7 @@ pub(super) fn insert(connection: &mut Connection, rows: &[Row]) -> rusqlite::Res
             row.client,
             row.model,
             row.stream,
+            row.max_tokens.map(int),
             took.map(|step| step.target.name()),
             took.map(|step| &step.target.label),
             took.map(|step| &step.model),
@@ -37,6 +38,7 @@ pub(super) fn insert(connection: &mut Connection, rows: &[Row]) -> rusqlite::Res
             row.why.as_deref().map(short),
             int(row.attempts as u64),
             short(&row.steps),
+            row.tokens_estimated.map(int),
             usage.map(|usage| int(usage.prompt_tokens)),
             usage.and_then(|usage| usage.cached_tokens).map(int),
             usage.map(|usage| int(usage.completion_tokens)),

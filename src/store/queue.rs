@@ -113,6 +113,8 @@ mod tests {
             provider_request_id: None,
             attempts: 0,
             steps: String::new(),
+            max_tokens: None,
+            tokens_estimated: None,
             tokens_reserved: 0,
             usage: None,
             tokens_counted: None,

@@ -140,3 +140,24 @@ async fn a_history_that_is_closed_is_read_as_well() {
     assert!(!stage.state.0.join("state.db-wal").exists(), "nobody has it open");
     assert_eq!(usage(&stage.state, &["--by", "day"]).0, Some(0));
 }
+
+#[tokio::test]
+async fn the_history_can_be_played_again() {
+    let stage = november().await;
+    let state = stage.state.0.display().to_string();
+    let replay = |arguments: &[&str]| {
+        let vars = [("STATE_DIR", state.as_str())];
+        command(&Scratch::new(), &vars).arg("replay").args(arguments).output().expect("the binary runs")
+    };
+    let played = replay(&["--history", "--format", "json"]);
+    assert!(played.status.success(), "{played:?}");
+    let played: Value = serde_json::from_slice(&played.stdout).expect("JSON");
+    // Those that were answered: 'a', 'b' and 'f'.
+    assert_eq!((&played["requests"], &played["tokens"]), (&json!(3), &json!(10_500 + 12_700 + 1_530_000)));
+    let nowhere = Scratch::new().0.display().to_string();
+    let vars = [("STATE_DIR", nowhere.as_str())];
+    let output =
+        command(&Scratch::new(), &vars).args(["replay", "--history"]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("There is no history at"), "{output:?}");
+}
