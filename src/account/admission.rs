@@ -167,6 +167,17 @@ impl Admission {
         self.books.remember(lesson, now);
     }
 
+    /// What calibrations have learned, each under a name.
+    #[must_use]
+    pub fn calibrations(&self) -> Vec<(String, String)> {
+        self.calibrations.learned()
+    }
+
+    /// Goes on with what a calibration of this name had learned.
+    pub fn recalibrate(&mut self, name: &str, learned: &str) {
+        self.calibrations.remember(name, learned);
+    }
+
     /// How long its provider's minute lasts.
     #[must_use]
     pub fn minute(&self) -> Duration {

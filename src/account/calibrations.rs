@@ -21,6 +21,17 @@ struct Key {
     counted: bool,
 }
 
+impl Key {
+    fn name(&self) -> String {
+        format!("calibration {} {:016x}", if self.counted { "counted" } else { "guessed" }, self.model)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let (how, model) = name.strip_prefix("calibration ")?.split_once(' ')?;
+        Some(Self { model: u64::from_str_radix(model, 16).ok()?, client: None, counted: how == "counted" })
+    }
+}
+
 impl Calibrations {
     /// Between which numbers of tokens the prompt lies.
     pub(super) fn range(&self, estimate: Estimate) -> Range {
@@ -32,7 +43,7 @@ impl Calibrations {
         for key in keys(estimate) {
             let mut calibration = self.of(estimate);
             if key.client.is_none() {
-                calibration = self.0.get(&key).copied().unwrap_or_else(|| prior(estimate));
+                calibration = self.0.get(&key).copied().unwrap_or_else(|| prior(estimate.counted));
             }
             calibration.observe(estimate.prompt, prompt_tokens);
             if self.0.len() >= MOST
@@ -45,8 +56,26 @@ impl Calibrations {
         }
     }
 
+    /// What holds for each model, by a name for it.
+    pub(super) fn learned(&self) -> Vec<(String, String)> {
+        let models = self.0.iter().filter(|(key, _)| key.client.is_none());
+        models.map(|(key, calibration)| (key.name(), calibration.learned())).collect()
+    }
+
+    /// Takes back what was learned under such a name; others are none of its business.
+    pub(super) fn remember(&mut self, name: &str, learned: &str) {
+        if let Some(key) = Key::named(name)
+            && let Some(calibration) = prior(key.counted).remember(learned)
+        {
+            self.0.entry(key).or_insert(calibration);
+        }
+    }
+
     fn of(&self, estimate: Estimate) -> Calibration {
-        keys(estimate).iter().find_map(|key| self.0.get(key).copied()).unwrap_or_else(|| prior(estimate))
+        keys(estimate)
+            .iter()
+            .find_map(|key| self.0.get(key).copied())
+            .unwrap_or_else(|| prior(estimate.counted))
     }
 }
 
@@ -55,8 +84,8 @@ fn keys(Estimate { counted, whose: Whose { model, client }, .. }: Estimate) -> [
     [Some(client), None].map(|client| Key { model, client, counted })
 }
 
-fn prior(estimate: Estimate) -> Calibration {
-    if estimate.counted { Calibration::exact() } else { Calibration::guess() }
+fn prior(counted: bool) -> Calibration {
+    if counted { Calibration::exact() } else { Calibration::guess() }
 }
 
 #[cfg(test)]
@@ -81,6 +110,17 @@ mod tests {
         assert!((7_900..8_100).contains(&calibrations.range(by(1)).mean));
         assert!((11_900..12_100).contains(&calibrations.range(by(2)).mean));
         assert_eq!(calibrations.range(Estimate { counted: true, ..by(1) }).mean, 10_000);
+    }
+
+    #[test]
+    fn another_process_goes_on_with_what_holds_for_the_model() {
+        let (mut before, mut after) = (Calibrations::default(), Calibrations::default());
+        for _ in 0..40 {
+            before.observe(by(1), 8_000);
+        }
+        after.remember("settlement", "kept");
+        before.learned().iter().for_each(|(name, learned)| after.remember(name, learned));
+        assert_eq!(after.range(by(7)), before.range(by(7)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Account {
         let account = Arc::clone(self);
         tokio::spawn(async move {
             account.recall().await;
-            account.exchange(false).await;
+            account.lease_again().await;
         });
     }
 
@@ -70,14 +70,22 @@ impl Account {
         // At the end of the program there may be no runtime any more, and nothing to renew.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let account = Arc::clone(self);
-            runtime.spawn(async move { account.exchange(false).await });
+            runtime.spawn(async move { account.lease_again().await });
         }
+    }
+
+    async fn lease_again(&self) {
+        let Some(leasing) = self.leasing.get() else { return };
+        let _turn = leasing.turn.lock().await;
+        self.exchange_in_turn(leasing, false).await;
     }
 
     /// Tells the ledger how things stand, and has it know that this process lives; `closing`: for the last time, so that
     /// everything comes back that is not in flight.
     pub async fn exchange(&self, closing: bool) {
         let Some(leasing) = self.leasing.get() else { return };
+        let known = self.admission.lock().calibrations();
+        leasing.ledger.remember(known);
         let _turn = leasing.turn.lock().await;
         self.exchange_in_turn(leasing, closing).await;
     }
@@ -109,6 +117,7 @@ impl Account {
         let now = self.clock.now();
         let mut admission = self.admission.lock();
         for (key, value) in known {
+            admission.recalibrate(&key, &value);
             if let Some(lesson) = lesson(&key, &value, admission.minute()) {
                 admission.remember(lesson, now);
             }

@@ -63,6 +63,23 @@ impl Calibration {
         Self { ratio: 1.0, deviation, weight: 1.0, least: deviation, overhead: 4.0, power: 2 }
     }
 
+    /// What it has learned, in words that [`remember`](Self::remember) reads.
+    #[must_use]
+    pub fn learned(&self) -> String {
+        format!("{} {} {}", self.ratio, self.deviation, self.weight)
+    }
+
+    /// This prior with what another has learned; `None` where that is nothing that could have been.
+    #[must_use]
+    pub fn remember(self, learned: &str) -> Option<Self> {
+        let mut numbers = learned.split(' ').map(|number| number.parse::<f64>().ok());
+        let (ratio, deviation, weight) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        let sound = (0.25..=4.0).contains(&ratio)
+            && (self.least..=4.0).contains(&deviation)
+            && (0.0..=MEMORY).contains(&weight);
+        sound.then_some(Self { ratio, deviation, weight, ..self })
+    }
+
     /// The range for a guess of so many tokens.
     #[must_use]
     #[expect(
@@ -174,6 +191,18 @@ mod tests {
             calibration.observe(50_000, truth);
         }
         assert!(outside <= 2, "{outside}");
+    }
+
+    #[test]
+    fn what_was_learned_can_be_remembered_and_nonsense_can_not() {
+        let mut calibration = Calibration::guess();
+        for _ in 0..5 {
+            calibration.observe(10_000, 8_100);
+        }
+        assert_eq!(Calibration::guess().remember(&calibration.learned()), Some(calibration));
+        for nonsense in ["", "1", "1 2", "NaN 0.1 7", "9 0.1 7", "1 -0.1 7", "1 0.1 1e9", "1 0.1 inf"] {
+            assert_eq!(Calibration::guess().remember(nonsense), None, "{nonsense}");
+        }
     }
 
     proptest! {

@@ -144,9 +144,9 @@ async fn a_history_that_is_closed_is_read_as_well() {
 #[tokio::test]
 async fn the_history_can_be_played_again() {
     let stage = november().await;
-    let state = stage.state.0.display().to_string();
+    let directory = stage.state.0.display().to_string();
     let replay = |arguments: &[&str]| {
-        let vars = [("STATE_DIR", state.as_str())];
+        let vars = [("STATE_DIR", directory.as_str())];
         command(&Scratch::new(), &vars).arg("replay").args(arguments).output().expect("the binary runs")
     };
     let played = replay(&["--history", "--format", "json"]);
