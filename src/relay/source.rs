@@ -145,7 +145,7 @@ impl Source {
                 let error = error.redacted(&self.redactor);
                 // What came as no event becomes none: more agents try again by themselves when they see nothing
                 // but a broken connection.
-                if frame.data().is_some() {
+                if frame.fields().data.is_some() {
                     self.ready.push_back(error_event(&error));
                 }
                 self.end.get_or_insert(SourceEnd::Error(error));

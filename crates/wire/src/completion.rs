@@ -1,10 +1,10 @@
 //! A plain answer, checked: whole JSON with an answer in it.
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use crate::error::ProviderError;
-use crate::json::{self, Fields};
+use crate::json;
+use crate::scan::{Member, Scanner};
 use crate::splice::{Edit, Spliced};
 use crate::usage::Usage;
 
@@ -38,41 +38,82 @@ impl Completion {
         if body.trim_ascii().is_empty() {
             return Err(NoCompletion::Other("an empty body"));
         }
-        let text = std::str::from_utf8(body).map_err(|_| NoCompletion::Other("a body that is not UTF-8"))?;
-        let fields =
-            Fields::parse(text).map_err(|_| NoCompletion::Other("a body that is no whole JSON object"))?;
-        let choices = fields.get("choices").and_then(choices);
-        match (fields.get("error").filter(|error| json::says_something(error)), choices) {
-            (None, Some(counted)) => {
-                let usage = fields.get("usage").and_then(|usage| Usage::parse(usage.get()));
-                Ok(Self { body: mapped(body, text, &fields, model), usage, counted })
+        let text =
+            simdutf8::basic::from_utf8(body).map_err(|_| NoCompletion::Other("a body that is not UTF-8"))?;
+        let fields = Fields::read(text).ok_or(NoCompletion::Other("a body that is no whole JSON object"))?;
+        if !fields.answers || json::says_something(fields.get("error").unwrap_or("null")) {
+            return Err(ProviderError::parse(body)
+                .map_or(NoCompletion::Other("a JSON object without an answer"), NoCompletion::Error));
+        }
+        let usage = fields.get("usage").and_then(Usage::parse);
+        let counted = fields.get("choices").map_or(0, |choices| choices.len() as u64 / 4).max(1);
+        Ok(Self { body: fields.mapped(body, model), usage, counted })
+    }
+}
+
+/// The top-level fields of an answer.
+struct Fields<'a> {
+    text: &'a str,
+    members: Vec<Member>,
+    /// There are choices, and each has a message.
+    answers: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut choices = Vec::new();
+        let members = Scanner::new(text.as_bytes(), json::MAX_DEPTH)
+            .document(|member, _, element| choices.push((member, element)))
+            .ok()
+            .filter(|members| members.len() <= json::MAX_FIELDS)?;
+        let mut fields = Self { text, members, answers: false };
+        let of = fields.position("choices");
+        choices.retain(|(member, _)| Some(*member) == of);
+        fields.answers = !choices.is_empty()
+            && choices.into_iter().all(|(_, element)| is_answer(&text[element]).unwrap_or(false));
+        Some(fields)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.members
+            .iter()
+            .position(|member| json::unquoted(&self.text[member.key.clone()]).is_some_and(|key| key == name))
+    }
+
+    /// The value of a key as it is written; `null` counts as absent.
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let member = self.members.get(self.position(name)?)?;
+        Some(&self.text[member.value.clone()]).filter(|value| *value != "null")
+    }
+
+    fn mapped(&self, body: &Bytes, model: &str) -> Bytes {
+        match self.get("model") {
+            Some(value) if value.starts_with('"') => {
+                let edit = Edit { span: json::span(self.text, value), with: json::quote(model).into() };
+                Spliced::new(body, &[edit]).to_bytes()
             }
-            _ => Err(ProviderError::parse(body)
-                .map_or(NoCompletion::Other("a JSON object without an answer"), NoCompletion::Error)),
+            _ => body.clone(),
         }
     }
 }
 
-/// About how many tokens the choices have; `None` if there is no answer in them.
-fn choices(value: &RawValue) -> Option<u64> {
-    let choices: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-    let answers = choices.iter().all(|choice| {
-        Fields::parse(choice.get()).is_ok_and(|choice| {
-            choice.get("message").is_some_and(|message| message.get().starts_with('{'))
-                && choice.get("finish_reason").is_none_or(|reason| reason.get() != "\"error\"")
+/// Whether a choice has a message, and did not end with an error.
+fn is_answer(choice: &str) -> Option<bool> {
+    let (mut message, mut failed) = (None, false);
+    Scanner::new(choice.as_bytes(), json::MAX_DEPTH)
+        .whole(|scanner, key| {
+            let key = json::unquoted(&choice[key]);
+            let is_object = scanner.is_at(b'{');
+            let value = scanner.value()?;
+            match key.as_deref() {
+                Some("message") => message = message.or(Some(is_object)),
+                Some("finish_reason") => failed |= &choice[value] == "\"error\"",
+                _ => {}
+            }
+            Ok(())
         })
-    });
-    (answers && !choices.is_empty()).then(|| (value.get().len() as u64 / 4).max(1))
-}
-
-fn mapped(body: &Bytes, text: &str, fields: &Fields<'_>, model: &str) -> Bytes {
-    match fields.get("model") {
-        Some(value) if value.get().starts_with('"') => {
-            let edit = Edit { span: json::span(text, value.get()), with: json::quote(model).into() };
-            Spliced::new(body, &[edit]).to_bytes()
-        }
-        _ => body.clone(),
-    }
+        .ok()?;
+    Some(message? && !failed)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::splice::{Edit, Spliced};
 
 mod top_level;
 
-use top_level::{TopLevel, unquoted};
+use top_level::TopLevel;
 
 /// A chat request that is worth sending.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl ChatRequest {
             }
         }
         let model_value = fields.get("model").ok_or_else(|| invalid("model", "The body names no model."))?;
-        let model = unquoted(model_value)
+        let model = json::unquoted(model_value)
             .filter(|model| !model.is_empty())
             .ok_or_else(|| invalid("model", "`model` must be a string that is not empty."))?
             .into_owned();

@@ -43,44 +43,61 @@ impl<'a> Scanner<'a> {
     /// The only value of the text is an object: its members in their order. `element` is told of what stands in a
     /// list that is a member's value: the member's number, where its key stands, and where the element.
     pub(crate) fn document(
-        mut self,
+        self,
         mut element: impl FnMut(usize, Range<usize>, Range<usize>),
     ) -> Result<Vec<Member>, Wrong> {
-        self.blank();
         let mut members = Vec::with_capacity(16);
-        self.open(b'{')?;
-        if !self.closes(b'}') {
-            loop {
-                let key = self.key()?;
-                let start = self.at;
-                if self.peek() == Some(b'[') {
-                    self.list(|at| element(members.len(), key.clone(), at))?;
-                } else {
-                    self.value()?;
-                }
-                members.push(Member { key, value: start..self.at });
-                if self.ends(b'}')? {
-                    break;
-                }
+        self.whole(|scanner, key| {
+            let start = scanner.at;
+            if scanner.is_at(b'[') {
+                scanner.list(|scanner| {
+                    element(members.len(), key.clone(), scanner.value()?);
+                    Ok(())
+                })?;
+            } else {
+                scanner.skip()?;
             }
-        }
+            members.push(Member { key, value: start..scanner.at });
+            Ok(())
+        })?;
+        Ok(members)
+    }
+
+    /// The only value of the text is an object: `member` is told where each key stands, and reads the value.
+    pub(crate) fn whole(
+        mut self,
+        member: impl FnMut(&mut Self, Range<usize>) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
         self.blank();
-        if self.at == self.text.len() { Ok(members) } else { Err(Wrong::At(self.at)) }
+        self.object(member)?;
+        self.blank();
+        if self.at == self.text.len() { Ok(()) } else { Err(Wrong::At(self.at)) }
     }
 
     /// The text is a list: where its elements stand.
     pub(crate) fn elements(mut self) -> Result<Vec<Range<usize>>, Wrong> {
         let mut elements = Vec::new();
         self.blank();
-        self.list(|at| elements.push(at))?;
+        self.list(|scanner| {
+            elements.push(scanner.value()?);
+            Ok(())
+        })?;
         Ok(elements)
     }
 
-    fn value(&mut self) -> Result<(), Wrong> {
+    /// Any value: where it stands.
+    pub(crate) fn value(&mut self) -> Result<Range<usize>, Wrong> {
+        let start = self.at;
+        self.skip()?;
+        Ok(start..self.at)
+    }
+
+    /// Any value.
+    pub(crate) fn skip(&mut self) -> Result<(), Wrong> {
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'{') => self.object(),
-            Some(b'[') => self.list(|_| ()),
+            Some(b'{') => self.object(|scanner, _| scanner.skip()),
+            Some(b'[') => self.list(Self::skip),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
             Some(b'n') => self.word(b"null"),
@@ -89,29 +106,40 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn object(&mut self) -> Result<(), Wrong> {
+    /// Whether the next byte is this one.
+    pub(crate) fn is_at(&self, byte: u8) -> bool {
+        self.peek() == Some(byte)
+    }
+
+    /// An object: `member` is told where each key stands, and reads the value.
+    pub(crate) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Range<usize>) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
         self.open(b'{')?;
         if self.closes(b'}') {
             return Ok(());
         }
         loop {
-            self.key()?;
-            self.value()?;
+            let key = self.key()?;
+            member(self, key)?;
             if self.ends(b'}')? {
                 return Ok(());
             }
         }
     }
 
-    fn list(&mut self, mut element: impl FnMut(Range<usize>)) -> Result<(), Wrong> {
+    /// A list, whose elements `element` reads.
+    pub(crate) fn list(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
         self.open(b'[')?;
         if self.closes(b']') {
             return Ok(());
         }
         loop {
-            let start = self.at;
-            self.value()?;
-            element(start..self.at);
+            element(self)?;
             if self.ends(b']')? {
                 return Ok(());
             }

@@ -98,34 +98,38 @@ impl Decoder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame(pub Bytes);
 
-impl Frame {
+/// The fields of an event that matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields<'a> {
     /// The name of the event, where it has one.
-    #[must_use]
-    pub fn event(&self) -> Option<&str> {
-        let line = self.lines().find_map(|range| field(&self.0, range, b"event"))?;
-        std::str::from_utf8(&self.0[line]).ok()
-    }
-
-    /// Where the data stands, if it is one line, as it nearly always is.
-    #[must_use]
-    pub fn data_span(&self) -> Option<Range<usize>> {
-        let mut data = self.lines().filter_map(|range| field(&self.0, range, b"data"));
-        let first = data.next()?;
-        data.next().is_none().then_some(first)
-    }
-
+    pub event: Option<&'a [u8]>,
     /// The data, its lines joined by line feeds; `None` for comments and the like.
+    pub data: Option<Cow<'a, [u8]>>,
+    /// Where the data stands, if it is one line, as it nearly always is.
+    pub span: Option<Range<usize>>,
+}
+
+impl Frame {
+    /// The fields, in one look.
     #[must_use]
-    pub fn data(&self) -> Option<Cow<'_, [u8]>> {
-        let mut data = self.lines().filter_map(|range| field(&self.0, range, b"data"));
-        let first = data.next()?;
-        let mut joined = Cow::Borrowed(&self.0[first]);
-        for line in data {
-            let joined = joined.to_mut();
-            joined.push(b'\n');
-            joined.extend_from_slice(&self.0[line]);
+    pub fn fields(&self) -> Fields<'_> {
+        let mut fields = Fields::default();
+        for line in self.lines() {
+            if let Some(value) = field(&self.0, &line, b"data") {
+                if let Some(data) = &mut fields.data {
+                    let data = data.to_mut();
+                    data.push(b'\n');
+                    data.extend_from_slice(&self.0[value]);
+                    fields.span = None;
+                } else {
+                    fields.data = Some(Cow::Borrowed(&self.0[value.clone()]));
+                    fields.span = Some(value);
+                }
+            } else if fields.event.is_none() {
+                fields.event = field(&self.0, &line, b"event").map(|name| &self.0[name]);
+            }
         }
-        Some(joined)
+        fields
     }
 
     /// What begins like a JSON object, up to the end: no event at all, but how some gateways report a failure.
@@ -150,7 +154,7 @@ impl Frame {
 }
 
 /// The value of a line `name: value`.
-fn field(bytes: &[u8], line: Range<usize>, name: &[u8]) -> Option<Range<usize>> {
+fn field(bytes: &[u8], line: &Range<usize>, name: &[u8]) -> Option<Range<usize>> {
     let rest = bytes[line.clone()].strip_prefix(name)?;
     let value = match rest {
         [] => line.end,
@@ -178,7 +182,10 @@ mod tests {
     }
 
     fn events(frames: &[Frame]) -> Vec<(Option<String>, Vec<u8>)> {
-        let event = |frame: &Frame| Some((frame.event().map(str::to_owned), frame.data()?.into_owned()));
+        let event = |frame: &Frame| {
+            let Fields { event, data, .. } = frame.fields();
+            Some((event.map(|name| String::from_utf8_lossy(name).into_owned()), data?.into_owned()))
+        };
         frames.iter().filter_map(event).collect()
     }
 

@@ -1,12 +1,14 @@
 //! What a whole chat stream has said so far, and what becomes of each event.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::chunk::Chunk;
 use crate::error::ProviderError;
 use crate::json;
 use crate::splice::{Edit, Spliced};
-use crate::sse::Frame;
+use crate::sse::{Fields, Frame};
 use crate::usage::Usage;
 
 /// Watches one chat stream on its way to the client.
@@ -50,16 +52,16 @@ impl ChatStream {
     /// Takes in the next event.
     pub fn step(&mut self, frame: &Frame) -> Step {
         let pass = |payload| Step::Pass { bytes: frame.0.clone(), payload };
-        let Some(data) = frame.data() else {
+        let Fields { event, data: Some(data), span } = frame.fields() else {
             let bare = frame.bare_json().and_then(|json| ProviderError::parse(&frame.0[json]));
             return bare.map_or_else(|| pass(false), Step::Failed);
         };
-        let named_error = frame.event() == Some("error");
+        let named_error = event == Some(b"error");
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
             return pass(false);
         }
-        let chunk = std::str::from_utf8(&data).ok().and_then(Chunk::parse);
+        let chunk = simdutf8::basic::from_utf8(&data).ok().and_then(Chunk::parse);
         match chunk {
             _ if named_error => Step::Failed(
                 ProviderError::parse(&data)
@@ -72,7 +74,7 @@ impl ChatStream {
                 if self.hide_usage && chunk.only_usage {
                     return Step::Withhold;
                 }
-                Step::Pass { bytes: self.mapped(frame, &data, &chunk), payload: chunk.payload }
+                Step::Pass { bytes: self.mapped(frame, &data, span, &chunk), payload: chunk.payload }
             }
         }
     }
@@ -85,9 +87,9 @@ impl ChatStream {
     }
 
     /// The event with the client's name of the model.
-    fn mapped(&self, frame: &Frame, data: &[u8], chunk: &Chunk) -> Bytes {
+    fn mapped(&self, frame: &Frame, data: &[u8], span: Option<Range<usize>>, chunk: &Chunk) -> Bytes {
         let Some(model) = &chunk.model else { return frame.0.clone() };
-        if let Some(span) = frame.data_span() {
+        if let Some(span) = span {
             let model = span.start + model.start..span.start + model.end;
             if frame.0[model.clone()] == self.model {
                 return frame.0.clone();

@@ -51,7 +51,7 @@ impl<'a> TopLevel<'a> {
         };
         let mut fields = Vec::with_capacity(members.len());
         for member in &members {
-            let key = unquoted(&text[member.key.clone()]).ok_or_else(|| not_an_object(text))?;
+            let key = json::unquoted(&text[member.key.clone()]).ok_or_else(|| not_an_object(text))?;
             fields.push((key, &text[member.value.clone()]));
         }
         let of = fields.iter().position(|(key, _)| key == "messages");
@@ -92,15 +92,6 @@ impl<'a> TopLevel<'a> {
         keys.sort_unstable();
         keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
-}
-
-/// A JSON string, unescaped; `None` if it is none, or escapes half a character.
-pub(super) fn unquoted(text: &str) -> Option<Cow<'_, str>> {
-    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str(text).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
 }
 
 /// The other reader says it in words, with line and column.
