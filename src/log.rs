@@ -1,14 +1,19 @@
 //! Logging: for people on a terminal, JSON lines elsewhere, never on the thread of a request.
 
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
 
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogLevel;
+
+mod json;
+
+/// Lines that may wait to be written; room for them is taken at the start, 32 bytes each.
+const WAITING: usize = 16 * 1024;
 
 /// Starts logging to standard error. What is still to be written is written when the guard is dropped.
 ///
@@ -18,7 +23,9 @@ use crate::config::LogLevel;
 pub fn start(level: LogLevel) -> Result<WorkerGuard, TryInitError> {
     let terminal = std::io::stderr().is_terminal();
     // A reader that stalls must not stall the proxy: lines that find no room are dropped and counted.
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    // The writer is flushed whenever none is waiting, so a burst of lines is written at once.
+    let stderr = BufWriter::new(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).finish(stderr);
     let layer = if terminal { people(writer) } else { machines(writer) };
     let ours =
         Targets::new().with_default(LevelFilter::WARN).with_target(env!("CARGO_CRATE_NAME"), filter(level));
@@ -33,8 +40,7 @@ fn people(writer: NonBlocking) -> BoxedLayer {
 }
 
 fn machines(writer: NonBlocking) -> BoxedLayer {
-    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
-    Box::new(layer.with_span_list(false).with_target(false).with_writer(writer))
+    Box::new(tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(writer))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

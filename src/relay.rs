@@ -160,3 +160,14 @@ impl Drop for Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream keeps it for as long as it lasts.
+    #[test]
+    fn a_relay_stays_small() {
+        assert!(size_of::<Relay>() <= 768, "{} bytes", size_of::<Relay>());
+    }
+}

@@ -127,10 +127,12 @@ impl Report {
     pub fn step(&mut self, step: Step, levels: impl FnOnce() -> Vec<Level>) {
         if tracing::enabled!(tracing::Level::INFO) {
             let verdict = step.verdict.describe(self.clock.now());
-            let budget = describe_levels(&levels());
+            let budget = describe(&levels());
             let (provider, upstream_model) = (step.target.name(), &step.model);
             tracing::info!(request_id = self.id, provider, upstream_model, verdict, budget, "decision");
         }
+        // Most requests have one step, and keep it for as long as their stream lasts.
+        self.steps.reserve_exact(1);
         self.steps.push(step);
     }
 
@@ -213,7 +215,11 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-fn describe_levels(levels: &[Level]) -> String {
-    let level = |level: &Level| format!("{} left of {}", level.available, level.limit);
-    levels.iter().map(level).collect::<Vec<_>>().join(", ")
+fn describe(levels: &[Level]) -> String {
+    let mut text = String::with_capacity(levels.len() * 64);
+    for Level { limit, available } in levels {
+        let gap = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{gap}{available} left of {limit}");
+    }
+    text
 }

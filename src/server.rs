@@ -80,7 +80,7 @@ pub async fn serve(
         tokio::select! {
             accepted = accept(&listener, &permits) => {
                 let (socket, permit) = accepted;
-                connections.spawn(connection(socket, permit, handler.clone(), timeouts, graceful.watcher()));
+                connections.spawn(connection(socket, permit, handler.clone(), timeouts.header, graceful.watcher()));
             }
             Some(_) = connections.join_next() => {}
             () = &mut stop => break,
@@ -124,7 +124,7 @@ async fn connection(
     socket: TcpStream,
     permit: Option<OwnedSemaphorePermit>,
     handler: impl Handler,
-    timeouts: Timeouts,
+    header_timeout: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let _permit = permit;
@@ -149,11 +149,43 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(timeouts.header)
+        .header_read_timeout(header_timeout)
         .max_buf_size(MAX_HEAD)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(socket), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = crate::upstream::innermost(&error), "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Silent;
+
+    impl Handler for Silent {
+        type Body = Full<Bytes>;
+
+        async fn handle(&self, _: Request<RequestBody>) -> Response<Full<Bytes>> {
+            // What a handler needs on its way is not the connection's.
+            let room = [0u8; 4096];
+            tokio::task::yield_now().await;
+            Response::new(Full::new(Bytes::copy_from_slice(&room)))
+        }
+    }
+
+    /// A stream keeps its connection's state for as long as it lasts, and nothing of its handler's.
+    #[tokio::test]
+    async fn a_connection_keeps_nothing_of_its_handler() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a port");
+        let socket = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("itself");
+        let watcher = GracefulShutdown::new().watcher();
+        let connection = connection(socket, None, Silent, Duration::from_secs(1), watcher);
+        let bytes = size_of_val(&connection);
+        assert!(bytes <= 1100, "{bytes} bytes");
     }
 }

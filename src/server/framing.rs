@@ -5,6 +5,7 @@
 //! closed while a request is still arriving is reset by the kernel, which takes the answer back out of the client's
 //! hands: so what is left of the request is read first, and thrown away.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -127,14 +128,16 @@ impl Watched {
         if self.head.is_none() && self.framing.is_unread() {
             return;
         }
-        let head = self.head.get_or_insert_default();
-        head.extend_from_slice(read);
-        // Empty lines may stand before a request.
-        let blank = head.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        head.drain(..blank);
-        if ends(head) || head.len() > MAX_HEAD {
-            self.framing.head(head);
-            self.head = None;
+        let begun = self.head.take().filter(|begun| !begun.is_empty());
+        // Most heads come in one read: what stands behind is not copied.
+        let head = match begun {
+            Some(begun) => Cow::Owned([&begun, read].concat()),
+            None => Cow::Borrowed(without_empty_lines(read)),
+        };
+        if ends(&head) || head.len() > MAX_HEAD {
+            self.framing.head(&head);
+        } else {
+            self.head = Some(head.into_owned());
         }
     }
 
@@ -148,6 +151,12 @@ impl Watched {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Empty lines may stand before a request.
+fn without_empty_lines(read: &[u8]) -> &[u8] {
+    let blank = read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &read[blank..]
 }
 
 fn is_ambiguous(head: &[u8]) -> bool {
@@ -226,6 +235,9 @@ impl AsyncWrite for Watched {
         let Self { socket, framing, linger: Some(linger), .. } = &mut *self else {
             return Poll::Ready(Ok(()));
         };
+        if !framing.is_unread() {
+            return Poll::Ready(Ok(()));
+        }
         let mut scrap = [0; 16 * 1024];
         while framing.is_unread() && linger.as_mut().poll(context).is_pending() {
             let mut scrap = ReadBuf::new(&mut scrap);

@@ -100,7 +100,8 @@ proptest! {
         let (chunk, tree): (_, Value) = (chunk.unwrap(), serde_json::from_str(&data).unwrap());
         prop_assert_eq!(chunk.model.map(|span| data[span].to_owned()), tree["model"].as_str().map(|model| format!("\"{model}\"")));
         prop_assert_eq!(chunk.usage.map(|usage| usage.prompt_tokens), tree["usage"]["prompt_tokens"].as_u64());
-        let bit = |choice: &Value| 1u128.checked_shl(choice["index"].as_u64().unwrap() as u32).unwrap_or(0);
+        let index = |choice: &Value| choice["index"].as_u64().and_then(|index| index.try_into().ok()).unwrap();
+        let bit = |choice: &Value| 1u128.checked_shl(index(choice)).unwrap_or(0);
         let tree = tree["choices"].as_array().unwrap();
         let done = |choice: &&Value| choice["finish_reason"].as_str().is_some_and(|reason| !reason.is_empty());
         let says = |choice: &Value| choice["delta"]["content"] != "";
