@@ -1,31 +1,28 @@
 //! Logging: for people on a terminal, JSON lines elsewhere, never on the thread of a request.
 
-use std::io::{BufWriter, IsTerminal};
+use std::io::IsTerminal;
 
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogLevel;
 
 mod json;
+mod lines;
 
-/// Lines that may wait to be written; room for them is taken at the start, 32 bytes each.
-const WAITING: usize = 16 * 1024;
+pub use lines::Guard;
+use lines::Lines;
 
 /// Starts logging to standard error. What is still to be written is written when the guard is dropped.
 ///
 /// # Errors
 ///
-/// Logging was started before.
-pub fn start(level: LogLevel) -> Result<WorkerGuard, TryInitError> {
+/// Logging was started before, or there is no thread left for it.
+pub fn start(level: LogLevel) -> anyhow::Result<Guard> {
     let terminal = std::io::stderr().is_terminal();
-    // A reader that stalls must not stall the proxy: lines that find no room are dropped and counted.
-    // The writer is flushed whenever none is waiting, so a burst of lines is written at once.
-    let stderr = BufWriter::new(std::io::stderr());
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING).finish(stderr);
+    let (writer, guard) = Lines::start(std::io::stderr())?;
     let layer = if terminal { people(writer) } else { machines(writer) };
     let ours =
         Targets::new().with_default(LevelFilter::WARN).with_target(env!("CARGO_CRATE_NAME"), filter(level));
@@ -35,11 +32,11 @@ pub fn start(level: LogLevel) -> Result<WorkerGuard, TryInitError> {
 
 type BoxedLayer = Box<dyn tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync>;
 
-fn people(writer: NonBlocking) -> BoxedLayer {
+fn people(writer: Lines) -> BoxedLayer {
     Box::new(tracing_subscriber::fmt::layer().with_writer(writer).with_target(false))
 }
 
-fn machines(writer: NonBlocking) -> BoxedLayer {
+fn machines(writer: Lines) -> BoxedLayer {
     Box::new(tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(writer))
 }
 

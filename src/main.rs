@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    make_room_for_connections();
     // One thread needs no locks and wakes nobody: where there is one core, a second worker only costs.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut runtime = match cores {
@@ -13,4 +15,17 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(qwen_3_coder_proxy::cli::run()),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The kernel doubles a process's table of descriptors as it fills, and has a process of several threads wait for about
+/// 10 ms each time. While there is one thread, it is made as large as it may become.
+#[cfg(unix)]
+fn make_room_for_connections() {
+    use rustix::process::{Resource, getrlimit};
+
+    /// Two for each connection that is accepted at most.
+    const MOST: u64 = 32 * 1024;
+    let last = getrlimit(Resource::Nofile).current.unwrap_or(MOST).min(MOST).saturating_sub(1);
+    // Closed again at once; the table keeps its size. Where it fails, it grows as it always did.
+    let _ = i32::try_from(last).map(|last| rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), last));
 }
