@@ -5,8 +5,12 @@ use crate::evidence::{Lesson, Reading};
 use crate::held::Held;
 use crate::lease::{Draw, Lease};
 use crate::limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used, Window};
+use crate::per_dimension::PerDimension;
+use crate::rate::Rate;
 use crate::settlement::Belief;
 use crate::time::Moment;
+
+mod status;
 
 /// The books of one account.
 ///
@@ -20,37 +24,11 @@ pub struct Books {
     belief: Belief,
     meter: Meter,
     /// All that was ever sent.
-    traffic: PerDimension,
+    traffic: PerDimension<Traffic>,
+    /// How fast it is spent.
+    rates: PerDimension<Rate>,
     /// Grants that were given only because unused tokens are believed to come back.
     trusting: u64,
-}
-
-/// All requests so far, by what is counted.
-#[derive(Clone, Copy, Debug, Default)]
-struct PerDimension {
-    requests: Traffic,
-    tokens: Traffic,
-    uncached: Traffic,
-}
-
-impl PerDimension {
-    fn of(self, dimension: Dimension) -> Traffic {
-        match dimension {
-            Dimension::Requests => self.requests,
-            Dimension::Tokens => self.tokens,
-            Dimension::UncachedTokens => self.uncached,
-        }
-    }
-
-    fn add(&mut self, cost: Cost, counter: impl Fn(&mut Traffic) -> &mut u64) {
-        let add = |traffic: &mut Traffic, dimension| {
-            let counter = counter(traffic);
-            *counter = counter.wrapping_add(cost.most(dimension));
-        };
-        add(&mut self.requests, Dimension::Requests);
-        add(&mut self.tokens, Dimension::Tokens);
-        add(&mut self.uncached, Dimension::UncachedTokens);
-    }
 }
 
 /// Permission to send one request. It must be handed back with [`Books::settle`] or [`Books::release`]:
@@ -103,7 +81,8 @@ impl Books {
     pub fn new(limits: &[Limit], meter: Meter, now: Moment) -> Self {
         let buckets = limits.iter().map(|limit| Bucket::full(*limit, meter, now)).collect();
         let belief = Belief::new(meter.settlement);
-        Self { buckets, held: Held::default(), belief, meter, traffic: PerDimension::default(), trusting: 0 }
+        let (held, traffic, rates) = (Held::default(), PerDimension::default(), rates(meter, now));
+        Self { buckets, held, belief, meter, traffic, rates, trusting: 0 }
     }
 
     /// Goes on with other limits: one that is there already keeps what has been spent of it, and what is set aside for
@@ -120,6 +99,9 @@ impl Books {
         self.buckets = limits.iter().map(bucket).collect();
         if meter.settlement != self.meter.settlement {
             self.belief = Belief::new(meter.settlement);
+        }
+        if meter.minute != self.meter.minute {
+            self.rates = rates(meter, now);
         }
         self.meter = meter;
     }
@@ -141,7 +123,7 @@ impl Books {
             self.trusting += u64::from(self.shortfall(cost, Settlement::Kept, now, |_| true).is_some());
         }
         self.held.add(cost);
-        self.traffic.add(cost, |traffic| &mut traffic.sent);
+        self.traffic.each(|traffic, dimension| traffic.send(cost.most(dimension)));
         let ticket = |bucket: &mut Bucket| {
             bucket.refill(now);
             let Limit { dimension, window, .. } = bucket.limit;
@@ -249,7 +231,7 @@ impl Books {
         grant.tickets = Vec::new();
         let cost = grant.cost;
         self.held.admitted(cost);
-        self.traffic.add(cost, |traffic| &mut traffic.admitted);
+        self.traffic.each(|traffic, dimension| traffic.admit(cost.most(dimension)));
         self.buckets.iter_mut().for_each(|bucket| bucket.admitted(cost, grant.sent, now));
     }
 
@@ -287,6 +269,11 @@ impl Books {
         let cost = grant.cost;
         self.held.over(cost);
         self.buckets.iter_mut().for_each(|bucket| bucket.settle(cost, used, now));
+        let spent = |dimension| match self.belief.settlement {
+            Settlement::Returned => used.of(dimension),
+            Settlement::Kept => used.kept(dimension),
+        };
+        self.rates.each(|rate, dimension| rate.add(spent(dimension), now));
     }
 
     /// The request was never sent, or the provider refused it: everything comes back.
@@ -294,7 +281,7 @@ impl Books {
     pub fn release(&mut self, grant: Grant, now: Moment) {
         let cost = grant.cost;
         if !grant.admitted {
-            self.traffic.add(cost, |traffic| &mut traffic.dropped);
+            self.traffic.each(|traffic, dimension| traffic.drop(cost.most(dimension)));
             return self.held.remove(cost);
         }
         self.held.over(cost);
@@ -438,6 +425,11 @@ impl Books {
         lessons.push(Lesson::Limit(limit));
         Some(self.buckets.len() - 1)
     }
+}
+
+/// Nothing spent so far.
+fn rates(meter: Meter, now: Moment) -> PerDimension<Rate> {
+    PerDimension::same(Rate::new(Window::Hour.length(meter.minute), now))
 }
 
 /// Whether `a` is later than `b`, where `None` is never.

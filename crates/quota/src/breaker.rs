@@ -19,11 +19,21 @@ pub struct Breaker {
     longest: Duration,
 }
 
+/// What the circuit lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum State {
+    /// Everything.
     Closed,
-    Open { until: Moment },
-    HalfOpen { probing: bool },
+    /// Nothing, until then.
+    Open {
+        /// When it becomes half-open.
+        until: Moment,
+    },
+    /// One request, which finds out whether the provider has recovered.
+    HalfOpen {
+        /// Whether that one is under way.
+        probing: bool,
+    },
 }
 
 /// How a request got past the breaker. The outcome must be told with the same pass.
@@ -66,22 +76,31 @@ impl Breaker {
     ///
     /// The moment until which the circuit is open; `None` while a probe is under way.
     pub fn admit(&mut self, now: Moment) -> Result<Pass, Option<Moment>> {
-        match self.state {
+        match self.state(now) {
             State::Closed => Ok(Pass::Closed),
-            State::Open { until } if now < until => Err(Some(until)),
+            State::Open { until } => Err(Some(until)),
             State::HalfOpen { probing: true } => Err(None),
-            State::Open { .. } | State::HalfOpen { probing: false } => {
+            State::HalfOpen { probing: false } => {
                 self.state = State::HalfOpen { probing: true };
                 Ok(Pass::Probe)
             }
         }
     }
 
+    /// What it lets through now.
+    #[must_use]
+    pub fn state(&self, now: Moment) -> State {
+        match self.state {
+            State::Open { until } if now >= until => State::HalfOpen { probing: false },
+            state => state,
+        }
+    }
+
     /// Until when it is open; `None` where a request could pass or a probe is under way.
     #[must_use]
     pub fn open_until(&self, now: Moment) -> Option<Moment> {
-        match self.state {
-            State::Open { until } if now < until => Some(until),
+        match self.state(now) {
+            State::Open { until } => Some(until),
             _ => None,
         }
     }

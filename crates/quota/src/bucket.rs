@@ -12,6 +12,7 @@
 //! - `allowance`: what of it is leased to this process.
 //! - `evidence`: what the provider says of its own level.
 //! - `foreign`: what others seem to spend of it.
+//! - `status`: how it stands, for people.
 //! - `sliding`: what was spent when, where each unit comes back one period later.
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ mod allowance;
 mod evidence;
 mod foreign;
 mod sliding;
+mod status;
 
 use allowance::Allowance;
 pub(crate) use evidence::{Ticket, Traffic, Verdict};

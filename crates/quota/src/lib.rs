@@ -11,6 +11,7 @@
 //! - [`evidence`]: what a response says of the provider's own books.
 //! - [`books`]: all limits of one account; a request is reserved on all of them or on none.
 //! - [`lease`]: where several processes, and one after a crash, get their budget from.
+//! - [`status`], [`rate`]: how limits stand, how fast they are spent, and how long that can go on.
 //! - `bucket`, `held`: one limit's level in exact integers, with debt; what requests in flight may still take.
 //! - `settlement`: whether unused tokens come back, as far as is known.
 //! - [`breaker`]: how long to stay away from a provider that failed, and the single probe afterwards.
@@ -24,8 +25,11 @@ pub mod evidence;
 mod held;
 pub mod lease;
 pub mod limit;
+mod per_dimension;
+pub mod rate;
 pub mod retry;
 mod settlement;
+pub mod status;
 pub mod time;
 
 pub use books::{Books, Grant, Level, Shortfall};
@@ -33,5 +37,7 @@ pub use breaker::{Breaker, Pass, Trip};
 pub use evidence::{Lesson, Reading};
 pub use lease::{Draw, Lease, Pool};
 pub use limit::{Cost, Dimension, Limit, Meter, Refill, Settlement, Used, Window};
+pub use rate::Rate;
 pub use retry::RetryBudget;
+pub use status::{Forecast, LimitStatus, Source};
 pub use time::Moment;

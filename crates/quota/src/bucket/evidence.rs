@@ -21,21 +21,33 @@ pub(crate) struct Ticket {
     missing: Both,
     at: Moment,
     /// The traffic by then, this request included.
-    pub(crate) traffic: Traffic,
+    traffic: Traffic,
 }
 
 /// Units of all requests so far, at what each may cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
     /// Set aside.
-    pub(crate) sent: u64,
+    sent: u64,
     /// Of these, taken in: their heads have come.
-    pub(crate) admitted: u64,
+    admitted: u64,
     /// Given back before that.
-    pub(crate) dropped: u64,
+    dropped: u64,
 }
 
 impl Traffic {
+    pub(crate) fn send(&mut self, units: u64) {
+        self.sent = self.sent.wrapping_add(units);
+    }
+
+    pub(crate) fn admit(&mut self, units: u64) {
+        self.admitted = self.admitted.wrapping_add(units);
+    }
+
+    pub(crate) fn drop(&mut self, units: u64) {
+        self.dropped = self.dropped.wrapping_add(units);
+    }
+
     fn without_head(self) -> u64 {
         self.sent.wrapping_sub(self.admitted).wrapping_sub(self.dropped)
     }

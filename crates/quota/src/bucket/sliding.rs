@@ -60,6 +60,11 @@ impl Spendings {
         back
     }
 
+    /// When so much of it comes back, the earliest first.
+    pub(super) fn returns(&self, settlement: Settlement) -> impl Iterator<Item = (Moment, i128)> {
+        self.0.iter().map(move |spending| (spending.back, spending.amount.of(settlement)))
+    }
+
     /// By when so much will have come back; `None`: more than was ever spent.
     pub(super) fn back_by(&self, amount: i128, settlement: Settlement) -> Option<Moment> {
         let mut sum = 0i128;

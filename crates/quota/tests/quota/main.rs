@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "helpers outside of test functions")]
 
 mod evidence;
+mod forecast;
 mod invariants;
 mod leases;
 mod oracle;

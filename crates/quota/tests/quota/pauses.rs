@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quota::breaker::State;
 use quota::{Breaker, Moment, Pass, RetryBudget, Trip};
 
 const LONGEST: Duration = Duration::from_mins(5);
@@ -88,4 +89,17 @@ fn retries_are_a_fifth_of_the_requests_and_ten() {
     }
     let granted = (0..1_000).filter(|_| budget.withdraw()).count();
     assert_eq!(granted, 30);
+}
+
+#[test]
+fn what_it_lets_through_is_told_without_a_try() {
+    let mut breaker = Breaker::new(LONGEST);
+    assert_eq!(breaker.state(at(0)), State::Closed);
+    breaker.failed(Pass::Closed, trip(1, Some(5)), at(0));
+    assert_eq!(breaker.state(at(4)), State::Open { until: at(5) });
+    assert_eq!(breaker.state(at(5)), State::HalfOpen { probing: false });
+    assert_eq!(breaker.admit(at(5)), Ok(Pass::Probe));
+    assert_eq!(breaker.state(at(5)), State::HalfOpen { probing: true });
+    breaker.succeeded(Pass::Probe);
+    assert_eq!(breaker.state(at(5)), State::Closed);
 }
