@@ -3,6 +3,7 @@
 //! - `calibrations`: how far estimates of prompts have been off.
 //! - `admission`: what is decided, without clock and lock.
 //! - `leasing`: where its budget comes from, if it is not its own.
+//! - `status`: how it stands, and when that is worth a line in the log.
 //! - `reservation`: a guard around one request's way through it.
 //! - `terms`: what the settings make of it.
 
@@ -21,11 +22,13 @@ pub mod admission;
 mod calibrations;
 mod leasing;
 mod reservation;
+pub mod status;
 mod terms;
 
 use admission::Admission;
 use leasing::Leasing;
 pub use reservation::Reservation;
+pub use status::AccountStatus;
 
 /// One credential at a provider.
 #[derive(Debug)]
@@ -103,7 +106,13 @@ impl Account {
         self.admission.lock().levels(self.clock.now())
     }
 
-    /// When it will take a request of this size, if nothing else happens; `None`: never.
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> AccountStatus {
+        self.admission.lock().status(self.clock.now())
+    }
+
+    /// When it will take a request of this size, if nothing else happens and nobody else does; `None`: never.
     #[must_use]
     pub fn available_at(&self, estimate: Estimate) -> Option<Moment> {
         self.admission.lock().available_at(estimate, self.clock.now())

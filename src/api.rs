@@ -2,6 +2,7 @@
 //!
 //! - `chat`: `POST /v1/chat/completions`
 //! - `catalogue`: models, and what is only there to say that the proxy is
+//! - `ready`: `GET /ready`, and how the accounts stand
 //! - `body`: reads a request's body within its limits
 //! - `reply`: errors and bodies in the shape clients read
 //! - `guard`: what holds for every endpoint
@@ -25,6 +26,7 @@ mod chat;
 mod cors;
 mod guard;
 mod live;
+mod ready;
 pub(crate) mod reply;
 
 pub use live::Live;
@@ -178,6 +180,6 @@ where
         Endpoint::Model(model) => catalogue::model(app, model),
         Endpoint::Warming | Endpoint::Health => Ok(catalogue::up()),
         Endpoint::Root => Ok(catalogue::root(app)),
-        Endpoint::Ready => Ok(catalogue::ready(app)),
+        Endpoint::Ready => Ok(ready::ready(app, request.headers())),
     }
 }

@@ -21,6 +21,7 @@ mod history;
 mod init;
 mod replay;
 mod simulate;
+mod status;
 mod usage;
 
 /// The settings are wrong, or there are none.
@@ -44,6 +45,8 @@ enum Command {
     Serve(Serve),
     /// Say whether the settings are right, and what they come to; keys are not shown
     Check(check::Check),
+    /// Ask a running proxy what is left of each limit, when it is full again, and who can serve now
+    Status(status::Args),
     /// Write a configuration file that says what the environment says now
     Init(init::Init),
     /// Sum up the history: requests, tokens, times, and how much the first provider served
@@ -84,6 +87,7 @@ pub async fn run() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Status(args) => status::run(args).await,
         Command::Init(args) => init::run(&args),
         Command::Usage(args) => usage::run(&args),
         Command::Demo(args) => demo::run(args).await,
@@ -145,10 +149,12 @@ async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let models: Vec<&str> = app.proxy.models.iter().map(|model| model.name.as_str()).collect();
     tracing::info!(address = %listener.local_addr()?, models = models.join(","), "listening");
     let (live, timeouts) = (Live::new(app), config.timeouts);
+    let telling = tokio::spawn(crate::status::follow(live.clone()));
     let following = tokio::spawn(Reload::new(args.overrides(), config, live.clone()).follow());
     let beating = tokio::spawn(live.clone().beat());
     let cut = server::serve(listener, live.clone(), timeouts, server::stopped()).await;
     following.abort();
+    telling.abort();
     beating.abort();
     live.give_back().await;
     store.close().await;

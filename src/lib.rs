@@ -17,6 +17,7 @@
 //! - [`relay`]: a streamed answer on its way.
 //! - [`report`]: what was decided, step by step; the log line and the history's row.
 //! - [`ledger`]: where accounts get their budget from.
+//! - [`status`]: how the accounts stand: for `/ready`, the log and the command.
 //! - [`store`]: the database of history and books, and its thread.
 //! - [`log`](mod@log), [`clock`]: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
@@ -40,6 +41,7 @@ pub mod reload;
 pub mod replay;
 pub mod report;
 pub mod server;
+pub mod status;
 pub mod store;
 pub mod target;
 pub mod upstream;

@@ -156,15 +156,8 @@ fn configuration(latest: &[&Step]) -> String {
             Verdict::Skipped(Skip::Open(_, Some(kind))) => *kind,
             _ => continue,
         };
-        let of = &step.target.provider.settings;
-        let setting = match kind {
-            Kind::ModelGone => &of.models,
-            Kind::NotFound => &of.endpoint,
-            _ => &of.key,
-        };
-        if !settings.contains(&setting.as_str()) {
-            settings.push(setting);
-        }
+        let setting = step.target.provider.settings.to_correct(kind);
+        settings.extend(setting.filter(|setting| !settings.contains(setting)));
     }
     settings.join(" and ")
 }

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
+use quota::breaker::State;
 use quota::{
     Books, Breaker, Cost, Dimension, Draw, Grant, Lease, Lesson, Level, Limit, Meter, Moment, Pass, Reading,
     Trip, Used, Window,
 };
 use wire::Usage;
 
-use super::Skip;
 use super::calibrations::Calibrations;
+use super::{AccountStatus, Skip};
 use crate::estimate::Estimate;
 use crate::failure::Kind;
 
@@ -53,6 +54,8 @@ pub struct Admission {
     under_way: u64,
     /// Whether only what is leased may be spent.
     lease_only: bool,
+    /// All that were ever let in.
+    requests: u64,
     terms: Terms,
 }
 
@@ -95,6 +98,7 @@ impl Admission {
             tripped_by: None,
             under_way: 0,
             lease_only: false,
+            requests: 0,
             terms,
         }
     }
@@ -125,6 +129,7 @@ impl Admission {
             admitted => admitted.map_err(skip)?,
         };
         self.under_way += 1;
+        self.requests += 1;
         let grant = self.books.reserve_anyway(cost, now);
         Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost })
     }
@@ -192,13 +197,32 @@ impl Admission {
         short.or_else(|| self.breaker.open_until(now).map(|until| Skip::Open(until, self.tripped_by)))
     }
 
-    /// When it will take a request of this size, if nothing else happens; `None`: never.
+    /// When it will take a request of this size, if nothing else happens and nobody else does; `None`: never.
     #[must_use]
     pub fn available_at(&mut self, estimate: Estimate, now: Moment) -> Option<Moment> {
         let open = self.breaker.open_until(now).unwrap_or(now);
-        match self.books.check(self.cost(estimate), now) {
-            Ok(()) => Some(open),
-            Err(shortfall) => Some(shortfall.available_at?.max(open)),
+        match self.check_books(self.cost(estimate), true, now) {
+            Err(Skip::Short(shortfall)) => Some(shortfall.available_at?.max(open)),
+            _ => Some(open),
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&mut self, now: Moment) -> AccountStatus {
+        let smallest = Estimate { max_tokens: Some(1), ..Estimate::default() };
+        let circuit = self.breaker.state(now);
+        AccountStatus {
+            available_at: self.available_at(smallest, now),
+            limits: self.books.status(now),
+            settlement: self.books.settlement(),
+            soft: self.terms.soft,
+            tripped_by: self.tripped_by.filter(|_| circuit != State::Closed),
+            circuit,
+            in_flight: self.under_way,
+            concurrent_requests: self.terms.concurrent_requests,
+            requests: self.requests,
+            hour: Window::Hour.length(self.terms.meter.minute),
         }
     }
 

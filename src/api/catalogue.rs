@@ -1,15 +1,11 @@
 //! The model, and what is only there to say that the proxy is.
 
-use std::collections::BTreeMap;
-
 use http::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::App;
 use super::reply::{self, Answered, Body, Error};
-use crate::estimate::Estimate;
-use crate::store::Condition;
 
 /// `GET /v1/models`
 pub(super) fn models(app: &App) -> Response<Body> {
@@ -73,30 +69,6 @@ pub(super) fn root(app: &App) -> Response<Body> {
 /// `GET /health`: the process is up. `GET /v1/tcp_warming`: Cerebras's SDK calls it to open a connection before it is needed.
 pub(super) fn up() -> Response<Body> {
     answer(StatusCode::OK, &json!({"status": "ok"}))
-}
-
-/// `GET /ready`: some route can serve a small request. How the database is does not matter for that, and is told.
-pub(super) fn ready(app: &App) -> Response<Body> {
-    let small = Estimate { max_tokens: Some(1), ..Estimate::default() };
-    let targets = app.proxy.models.iter().flat_map(|model| &model.targets);
-    let mut providers = BTreeMap::new();
-    for target in targets {
-        let at = target.account.available_at(small);
-        // Read last: "at once" is a moment ago by now.
-        let ready = at.is_some_and(|at| at <= app.proxy.clock.now());
-        *providers.entry(target.name()).or_insert(false) |= ready;
-    }
-    let ready = providers.values().any(|ready| *ready);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut body = json!({"ready": ready, "providers": providers});
-    match app.store.condition() {
-        Condition::Off => {}
-        Condition::Opening => body["state"] = json!("opening"),
-        Condition::Open => body["state"] = json!("open"),
-        // Why is for the log: it tells of this machine.
-        Condition::InMemory(_) => body["state"] = json!("in memory"),
-    }
-    answer(status, &body)
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {

@@ -12,6 +12,7 @@ use super::{
     Limits, Plan, Preset, UpstreamModel, endpoint, key, preset, schema,
     written::{Place, Written},
 };
+use crate::failure::Kind;
 
 /// The providers that are there when no file names any, in order of preference.
 pub(super) const IMPLICIT: [&str; 2] = ["cerebras", "chutes"];
@@ -98,6 +99,19 @@ pub struct Settings {
     pub endpoint: String,
     /// Its models.
     pub models: String,
+}
+
+impl Settings {
+    /// What to correct after a failure of this kind, if a setting is to blame.
+    #[must_use]
+    pub fn to_correct(&self, kind: Kind) -> Option<&str> {
+        match kind {
+            Kind::Unauthorized => Some(&self.key),
+            Kind::NotFound => Some(&self.endpoint),
+            Kind::ModelGone => Some(&self.models),
+            _ => None,
+        }
+    }
 }
 
 /// All providers that can be asked, in order of preference. Everything is checked, with or without a key.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Request, StatusCode, Uri, header, response};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use wire::Spliced;
@@ -11,8 +11,8 @@ use wire::Spliced;
 use super::{Pieces, USER_AGENT, Upstream, innermost};
 use crate::failure::{Failure, Kind, Rule};
 
-/// The largest catalogue, in bytes; the longest known has about 2 MB.
-const MAX_CATALOGUE: usize = 32 * 1024 * 1024;
+/// The longest answer, in bytes; the longest known catalogue has about 2 MB.
+const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 impl Upstream {
     /// The ids of the models listed at `catalogue`.
@@ -26,19 +26,33 @@ impl Upstream {
         authorization: Option<HeaderValue>,
         rules: &[Rule],
     ) -> Result<Vec<String>, Failure> {
-        let broken = |error: String| Failure::new(Kind::Connection, error);
-        let mut request = Request::new(Pieces::new(&Spliced::new(&Bytes::new(), &[]), Arc::default()));
-        *request.uri_mut() = catalogue;
-        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        request.headers_mut().extend(authorization.map(|it| (header::AUTHORIZATION, it)));
-        let response = self.client.request(request).await.map_err(|error| broken(innermost(&error)))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_CATALOGUE).collect().await;
-        let body = body.map_err(|error| broken(format!("its answer broke off: {error}")))?.to_bytes();
+        let (head, body) = self.get(catalogue, authorization).await?;
         if head.status != StatusCode::OK {
             return Err(Failure::from_answer(head.status, &body, rules));
         }
         ids(&body).ok_or_else(|| Failure::new(Kind::NoCompletion, "answered 200 without a list of models"))
+    }
+
+    /// What is at an address: its answer, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Connection`].
+    pub async fn get(
+        &self,
+        uri: Uri,
+        authorization: Option<HeaderValue>,
+    ) -> Result<(response::Parts, Bytes), Failure> {
+        let broken = |error: String| Failure::new(Kind::Connection, error);
+        let mut request = Request::new(Pieces::new(&Spliced::new(&Bytes::new(), &[]), Arc::default()));
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        request.headers_mut().extend(authorization.map(|it| (header::AUTHORIZATION, it)));
+        let response = self.client.request(request).await.map_err(|error| broken(innermost(&error)))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+        let body = body.map_err(|error| broken(format!("its answer broke off: {error}")))?.to_bytes();
+        Ok((head, body))
     }
 }
 

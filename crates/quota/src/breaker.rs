@@ -36,6 +36,18 @@ pub enum State {
     },
 }
 
+impl State {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen { .. } => "half-open",
+        }
+    }
+}
+
 /// How a request got past the breaker. The outcome must be told with the same pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {

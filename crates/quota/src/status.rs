@@ -37,6 +37,18 @@ pub enum Source {
     Provider,
 }
 
+impl Source {
+    /// For logs and machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Assumed => "assumed",
+            Self::Provider => "provider",
+        }
+    }
+}
+
 /// What becomes of a limit at the present rate of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forecast {
