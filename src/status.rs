@@ -101,13 +101,15 @@ pub struct Limit {
     pub available: i64,
     /// What is set aside for requests in flight.
     pub in_flight: u64,
-    /// How much is spent; 100 where nothing is admitted any more.
+    /// How much is spent, in percent; requests in flight left out.
     pub used_percent: u8,
     /// How it comes back: `continuous`, `sliding` or `fixed`.
     pub refill: String,
     /// Who says so: `operator`, `assumed` or `provider`.
     pub source: String,
-    /// How long nothing is admitted, in seconds.
+    /// What a request usually sets aside of it.
+    pub usual_request: u64,
+    /// How long there is no room for a usual request, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exhausted_for_s: Option<f64>,
     /// When all of it is there again, in seconds.
@@ -201,6 +203,13 @@ impl Status {
 }
 
 impl Account {
+    /// How long a request of the usual size goes elsewhere, in seconds; `None`: it is taken now, as far as that is known.
+    #[must_use]
+    pub fn no_room_for_s(&self) -> Option<f64> {
+        let limits = self.limits.iter().filter(|_| !self.soft_limits);
+        limits.filter_map(|limit| limit.exhausted_for_s).max_by(f64::total_cmp)
+    }
+
     fn new(target: &Target, status: &AccountStatus, models: Vec<Model>, now: Now) -> Self {
         let ready_in = status.available_at.map(|at| now.until(at));
         let ready = ready_in == Some(0.0);
@@ -250,6 +259,7 @@ impl Limit {
             used_percent: status.used_percent(),
             refill: status.limit.refill.name().to_owned(),
             source: status.source.name().to_owned(),
+            usual_request: status.usual,
             exhausted_for_s: status.exhausted_until.map(|until| now.until(until)),
             full_in_s: now.until(status.full_at),
             full_at: now.utc(status.full_at),
@@ -273,6 +283,7 @@ fn tell(account: &str, status: &AccountStatus, notice: &Notice, now: Now) {
         in_flight = limit.in_flight,
         used_percent = limit.used_percent,
         passed_percent = notice.passed,
+        usual_request = limit.usual_request,
         refill = limit.refill,
         source = limit.source,
         full_in_s = limit.full_in_s,

@@ -7,7 +7,8 @@ use quota::{Dimension, LimitStatus, Moment, Settlement};
 
 use crate::failure::Kind;
 
-/// A limit by the day is worth a line when so many percent of it are spent.
+/// A limit by the day is worth a line when so many percent of it are spent; the last also when it has no room for a usual
+/// request: a little is always left over.
 const STEPS: [u8; 4] = [50, 80, 95, 100];
 /// And again only after it has come back by so many percent: one that is used as fast as it refills stays at a step.
 const BACK: u8 = 10;
@@ -82,7 +83,7 @@ impl Notices {
         if !limit.is_daily() {
             return None;
         }
-        let used = limit.used_percent();
+        let used = if limit.is_exhausted() { 100 } else { limit.used_percent() };
         let dimension = limit.limit.dimension;
         let index = self.passed.iter().position(|(of, _)| *of == dimension).unwrap_or_else(|| {
             self.passed.push((dimension, 0));

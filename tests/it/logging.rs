@@ -7,6 +7,10 @@ use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, question};
 use crate::process::{Process, STATE, Scratch};
 
 async fn start(level: &str) -> (Simulator, Simulator, Process) {
+    start_with(level, &[]).await
+}
+
+async fn start_with(level: &str, vars: &[(&str, &str)]) -> (Simulator, Simulator, Process) {
     // More than is taken for granted, which the headers say.
     let limits = Limits { tokens_per_minute: Some(165_000), ..Limits::NONE };
     let api_key = Some(CEREBRAS_KEY.into());
@@ -14,15 +18,16 @@ async fn start(level: &str) -> (Simulator, Simulator, Process) {
     let cerebras = Simulator::start(cerebras).await.expect("a port");
     let chutes = Profile { api_key: Some(CHUTES_KEY.into()), ..Profile::chutes() };
     let chutes = Simulator::start(chutes).await.expect("a port");
-    let process = Process::start(&[
+    let (fast, slow) = (cerebras.base_url(), chutes.base_url());
+    let own = [
         ("CEREBRAS_API_KEY", CEREBRAS_KEY),
         ("CHUTES_API_KEY", CHUTES_KEY),
-        ("CEREBRAS_BASE_URL", &cerebras.base_url()),
-        ("CHUTES_BASE_URL", &chutes.base_url()),
+        ("CEREBRAS_BASE_URL", &fast),
+        ("CHUTES_BASE_URL", &slow),
         ("LOG_LEVEL", level),
-    ])
-    .await;
-    (cerebras, chutes, process)
+    ];
+    let vars: Vec<(&str, &str)> = own.into_iter().chain(vars.iter().copied()).collect();
+    (cerebras, chutes, Process::start(&vars).await)
 }
 
 #[tokio::test]
@@ -122,6 +127,61 @@ async fn the_level_filters() {
     assert!(process.log().iter().any(|line| line["level"] == "DEBUG"));
 }
 
+/// The lines about budgets so far, by what matters of them.
+fn budgets(process: &Process, field: &str) -> Vec<Value> {
+    let lines = process.log().into_iter().filter(|line| line["message"] == "budget");
+    lines.map(|line| line[field].clone()).filter(|value| !value.is_null()).collect()
+}
+
+#[tokio::test]
+async fn a_days_limit_is_told_when_it_passes_a_step_and_not_before() {
+    let vars = [
+        ("CEREBRAS_TOKENS_PER_DAY", "1000"),
+        ("CEREBRAS_REQUESTS_PER_MINUTE", "1000"),
+        ("RATE_WINDOW_MS", "36000000"),
+    ];
+    let (cerebras, _chutes, process) = start_with("info", &vars).await;
+    let body = question(false);
+    while process.chat(&body).await.good().provider() == "cerebras" {}
+    let last = process.line_with("passed_percent", 100).await;
+    for (field, value) in [
+        ("account", json!("Cerebras")),
+        ("dimension", json!("tokens")),
+        ("window", json!("day")),
+        ("capacity", json!(1_000)),
+        ("in_flight", json!(0)),
+        ("source", json!("operator")),
+        ("refill", json!("continuous")),
+        ("forecast", json!("runs out")),
+        ("runs_out_in_s", json!(0.0)),
+        ("circuit", json!("closed")),
+        ("unused_tokens", json!("returned")),
+    ] {
+        assert_eq!(last[field], value, "{field} in {last}");
+    }
+    let spent = cerebras.stats().tokens_used;
+    assert_eq!(last["available"].as_u64(), Some(1_000 - spent), "{last}");
+    let steps = budgets(&process, "passed_percent");
+    let steps: Vec<u64> = steps.iter().filter_map(Value::as_u64).collect();
+    assert!(
+        steps.is_sorted_by(|a, b| a < b) && steps.iter().all(|it| [50, 80, 95, 100].contains(it)),
+        "{steps:?}"
+    );
+}
+
+#[tokio::test]
+async fn every_limit_is_told_once_an_hour_while_there_is_traffic() {
+    // An hour of 1.2 seconds.
+    let (_cerebras, _chutes, process) = start_with("info", &[("RATE_WINDOW_MS", "20")]).await;
+    assert_eq!(budgets(&process, "window"), Vec::<Value>::new());
+    process.chat(&question(false)).await.good();
+    let line = process.line_with("window", "minute").await;
+    assert!(line["passed_percent"].is_null() && line["capacity"].is_u64(), "{line}");
+    process.line_with("window", "day").await;
+    let windows = budgets(&process, "window");
+    assert_eq!(windows, [json!("minute"), json!("minute"), json!("day")]);
+}
+
 /// The documented lines: message, levels, field, type.
 fn schema() -> Vec<[String; 4]> {
     let rows = include_str!("../../docs/LOGGING.md").lines().filter(|line| line.starts_with("| ")).skip(1);
@@ -163,7 +223,11 @@ async fn every_line_is_as_documented_and_all_that_is_documented_is_seen() {
     process.exit_code().await;
     let (_cerebras, _chutes, alone) = {
         let (cerebras, chutes, _) = start("info").await;
-        let vars = [("CEREBRAS_API_KEY", CEREBRAS_KEY), ("CEREBRAS_BASE_URL", &cerebras.base_url())];
+        let vars = [
+            ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+            ("CEREBRAS_BASE_URL", &cerebras.base_url()),
+            ("CEREBRAS_TOKENS_PER_DAY", "300"),
+        ];
         let directory = Scratch::new();
         std::fs::create_dir(directory.0.join(STATE)).expect("a directory");
         directory.write(&format!("{STATE}/state.db"), &"no database at all; ".repeat(100));
@@ -172,6 +236,10 @@ async fn every_line_is_as_documented_and_all_that_is_documented_is_seen() {
     };
     alone.line("settings").await;
     alone.line("state database corrupt; a new one is begun").await;
+    let mut story = question(false);
+    story["max_tokens"] = json!(60);
+    while alone.chat(&story).await.status == 200 {}
+    alone.line("budget").await;
     let stateless = Process::start(&[("CEREBRAS_API_KEY", CEREBRAS_KEY), ("STATE_DIR", "/dev/null/x")]).await;
     stateless.line("state database unusable; going on in memory").await;
 

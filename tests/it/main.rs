@@ -24,5 +24,6 @@ mod recordings;
 mod reload;
 mod replay;
 mod server;
+mod status;
 mod store;
 mod streams;

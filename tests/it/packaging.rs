@@ -40,11 +40,13 @@ fn a_shell_completes_commands_and_options() {
 fn the_manual_names_every_command_option_and_variable() {
     let page = run(&["man"]);
     assert!(page.contains(".TH qwen-3-coder-proxy 1"), "{page}");
-    for name in ["check", "init", "usage", "demo", "simulate", "replay", "completions", "man"] {
+    for name in ["check", "status", "init", "usage", "demo", "simulate", "replay", "completions", "man"] {
         assert!(page.contains(&format!(".SS {name}\n")), "{name}");
     }
     let plain = page.replace('\\', "");
-    for name in ["--config", "--online", "--allow-open", "--force", "CEREBRAS_API_KEY", "CONFIG_FILE"] {
+    for name in
+        ["--config", "--online", "--watch", "--allow-open", "--force", "CEREBRAS_API_KEY", "CONFIG_FILE"]
+    {
         assert!(plain.contains(name), "{name}");
     }
 }

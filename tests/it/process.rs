@@ -111,11 +111,12 @@ impl Process {
         self.line_with("message", message).await
     }
 
-    /// The first log line in which this field is this text; waits for it.
-    pub(crate) async fn line_with(&self, field: &str, text: &str) -> Value {
+    /// The first log line in which this field has this value; waits for it.
+    pub(crate) async fn line_with(&self, field: &str, value: impl Into<Value>) -> Value {
+        let value = value.into();
         let found = async {
             loop {
-                let line = self.log().into_iter().find(|line| line[field] == text);
+                let line = self.log().into_iter().find(|line| line[field] == value);
                 match line {
                     Some(line) => return line,
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -123,7 +124,7 @@ impl Process {
             }
         };
         let found = tokio::time::timeout(client::HANG, found).await;
-        found.unwrap_or_else(|_| panic!("no {field} {text:?} in {:#?}", self.lines.lock()))
+        found.unwrap_or_else(|_| panic!("no {field} {value} in {:#?}", self.lines.lock()))
     }
 
     /// All log lines so far; each must be JSON.

@@ -27,6 +27,8 @@ pub struct Books {
     traffic: PerDimension<Traffic>,
     /// How fast it is spent.
     rates: PerDimension<Rate>,
+    /// What a request sets aside, averaged over about the last eight.
+    usual: PerDimension<u64>,
     /// Grants that were given only because unused tokens are believed to come back.
     trusting: u64,
 }
@@ -82,7 +84,8 @@ impl Books {
         let buckets = limits.iter().map(|limit| Bucket::full(*limit, meter, now)).collect();
         let belief = Belief::new(meter.settlement);
         let (held, traffic, rates) = (Held::default(), PerDimension::default(), rates(meter, now));
-        Self { buckets, held, belief, meter, traffic, rates, trusting: 0 }
+        let usual = PerDimension::same(0);
+        Self { buckets, held, belief, meter, traffic, rates, usual, trusting: 0 }
     }
 
     /// Goes on with other limits: one that is there already keeps what has been spent of it, and what is set aside for
@@ -124,6 +127,7 @@ impl Books {
         }
         self.held.add(cost);
         self.traffic.each(|traffic, dimension| traffic.send(cost.most(dimension)));
+        self.usual.each(|usual, dimension| *usual = averaged(*usual, cost.most(dimension)));
         let ticket = |bucket: &mut Bucket| {
             bucket.refill(now);
             let Limit { dimension, window, .. } = bucket.limit;
@@ -425,6 +429,11 @@ impl Books {
         lessons.push(Lesson::Limit(limit));
         Some(self.buckets.len() - 1)
     }
+}
+
+/// An average over about the last eight; 0: there has been none.
+fn averaged(average: u64, next: u64) -> u64 {
+    if average == 0 { next } else { average - average / 8 + next / 8 }
 }
 
 /// Nothing spent so far.

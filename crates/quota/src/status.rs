@@ -16,7 +16,9 @@ pub struct LimitStatus {
     pub available: i64,
     /// Requests or tokens set aside for requests in flight.
     pub in_flight: u64,
-    /// When even the smallest request is admitted again; `None`: it is now.
+    /// What a request usually sets aside of it.
+    pub usual: u64,
+    /// When a usual request is admitted again; `None`: it is now.
     pub exhausted_until: Option<Moment>,
     /// When all of it is there again, if nothing else is spent and requests in flight use all that is set aside.
     pub full_at: Moment,
@@ -52,23 +54,25 @@ impl Source {
 /// What becomes of a limit at the present rate of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forecast {
-    /// It is used up then.
+    /// It has no room for a usual request then.
     RunsOut(Moment),
     /// Enough comes back before.
     Lasts,
 }
 
 impl LimitStatus {
-    /// How much is spent, requests in flight left out, in percent. Where not even the smallest request is admitted it is 100,
-    /// which is a little before nothing is left.
+    /// How much is spent, requests in flight left out, in percent.
     #[must_use]
     pub fn used_percent(&self) -> u8 {
-        if self.exhausted_until.is_some() && self.in_flight == 0 {
-            return 100;
-        }
         let capacity = i128::from(self.limit.capacity).max(1);
         let spent = capacity - i128::from(self.available) - i128::from(self.in_flight);
         u8::try_from((spent * 100 / capacity).clamp(0, 100)).unwrap_or(100)
+    }
+
+    /// Whether what is left is too little for a usual request, and that not for those in flight.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted_until.is_some() && self.in_flight == 0
     }
 
     /// Whether it is one by the day, which is planned with; the shorter ones come and go.

@@ -17,6 +17,7 @@ fn limit(window: Window, left: i64) -> LimitStatus {
         source: Source::Assumed,
         available: left,
         in_flight: 0,
+        usual: 1,
         exhausted_until: None,
         full_at: at(0),
         per_hour: 0.0,
@@ -51,6 +52,14 @@ fn each_step_of_a_day_is_told_once() {
     assert_eq!(told(&[100, 51, 50, 49, 21, 20, 6, 5, 1, 0, -7]), [50, 80, 95, 100]);
     assert_eq!(told(&[100, 3]), [95], "of several at once the last");
     assert_eq!(told(&[0, 100, 50]), [100, 50], "the next day");
+}
+
+#[test]
+fn a_day_without_room_for_a_usual_request_is_over() {
+    let last = LimitStatus { exhausted_until: Some(at(9)), ..limit(Window::Day, 4) };
+    let passed = |limit| Notices::new(at(0)).due(&status(vec![limit], 1), at(1))[0].passed;
+    assert_eq!(passed(last), Some(100));
+    assert_eq!(passed(LimitStatus { in_flight: 1, ..last }), Some(95), "that may come back");
 }
 
 #[test]

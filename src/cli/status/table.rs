@@ -74,9 +74,13 @@ pub(super) fn table(status: &Status, url: &str, style: Style) -> String {
 
 /// Whether an agent is served now: by whom, or when.
 fn verdict(status: &Status, style: Style) -> String {
+    let roomy = status.accounts.iter().filter(|account| account.ready && account.no_room_for_s().is_none());
+    let roomy: Vec<&str> = roomy.map(|account| account.account.as_str()).collect();
+    if status.ready && roomy.is_empty() && !status.accounts.is_empty() {
+        return style.paint(Colour::Low, "READY for small requests alone");
+    }
     if status.ready {
-        let ready = status.accounts.iter().filter(|account| account.ready);
-        let text = match ready.map(|account| account.account.as_str()).collect::<Vec<_>>()[..] {
+        let text = match roomy[..] {
             [] => "READY".to_owned(),
             [only] => format!("READY: {only}"),
             [first, second] => format!("READY: {first}, then {second}"),
@@ -108,11 +112,17 @@ fn state(account: &Account, style: Style) -> String {
         ("half-open", _) => {
             style.paint(Colour::Low, "circuit half-open: the next request finds out whether it works")
         }
-        _ if account.ready => style.paint(Colour::Good, "ready"),
-        _ => {
+        _ if !account.ready => {
             let when = account.ready_in_s.map_or_else(|| "never".to_owned(), |it| format!("in {}", time(it)));
             style.paint(Colour::Bad, &format!("used up, ready {when}"))
         }
+        _ => match account.no_room_for_s() {
+            Some(seconds) => {
+                let text = format!("ready for small requests, for usual ones in {}", time(seconds));
+                style.paint(Colour::Low, &text)
+            }
+            None => style.paint(Colour::Good, "ready"),
+        },
     };
     if let Some(reason) = &account.circuit_reason {
         let _ = write!(text, ", after {}", reason.replace('_', " "));
@@ -153,11 +163,10 @@ fn line(limit: &Limit, width: usize, style: Style) -> String {
         0.0 => "full".to_owned(),
         seconds => format!("full in {}", time(seconds)),
     };
-    let percent_left = 100 - limit.used_percent.min(100);
-    let colour = match percent_left {
-        0 => Colour::Bad,
-        left if left < LITTLE => Colour::Low,
-        _ => Colour::Good,
+    let colour = match limit.exhausted_for_s {
+        Some(_) => Colour::Bad,
+        None if 100 - limit.used_percent.min(100) < LITTLE => Colour::Low,
+        None => Colour::Good,
     };
     let bar = style.paint(colour, &bar(limit, style));
     let (fate, colour) = fate(limit);
@@ -182,7 +191,7 @@ fn bar(limit: &Limit, style: Style) -> String {
 /// What becomes of it.
 fn fate(limit: &Limit) -> (String, Colour) {
     if let Some(seconds) = limit.exhausted_for_s {
-        return (format!("back in {}", time(seconds)), Colour::Bad);
+        return (format!("room in {}", time(seconds)), Colour::Bad);
     }
     match (limit.forecast.as_deref(), limit.runs_out_in_s) {
         (Some(_), Some(seconds)) => (format!("gone in {}", time(seconds)), Colour::Low),

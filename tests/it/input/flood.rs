@@ -100,7 +100,7 @@ async fn whatever_is_turned_away_is_logged_without_keys() {
     ];
     for request in requests {
         let reply = client::exchange(process.address, &request).await;
-        let log = process.line_with("request_id", &reply.header("x-request-id").expect("an id")).await;
+        let log = process.line_with("request_id", reply.header("x-request-id").expect("an id")).await;
         assert_eq!((&log["message"], &log["status"]), (&json!("rejected"), &json!(reply.status)), "{log}");
         assert!(log["reason"].is_string(), "{log}");
     }

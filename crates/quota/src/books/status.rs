@@ -13,7 +13,7 @@ impl Books {
         let status = |bucket: &mut Bucket| {
             let dimension = bucket.limit.dimension;
             let held = self.held.of(dimension, settlement);
-            bucket.status(held, settlement, &self.rates.of(dimension), now)
+            bucket.status(held, settlement, &self.rates.of(dimension), self.usual.of(dimension), now)
         };
         self.buckets.iter_mut().filter_map(status).collect()
     }

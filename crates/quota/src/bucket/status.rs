@@ -10,26 +10,30 @@ use crate::status::{Forecast, LimitStatus, Source, forecast};
 use crate::time::Moment;
 
 impl Bucket {
-    /// How it stands beside what is `held`, where its units are spent at this rate; `None`: it is believed no longer.
+    /// How it stands beside what is `held`, where its units are spent at this rate, so many at once as `usual`; `None`: it is
+    /// believed no longer.
     pub(crate) fn status(
         &mut self,
         held: u64,
         settlement: Settlement,
         rate: &Rate,
+        usual: u64,
         now: Moment,
     ) -> Option<LimitStatus> {
         self.refill(now);
         if self.is_stale(now) {
             return None;
         }
-        let smallest = self.check(1, held, settlement, now);
+        let usual = usual.clamp(1, self.limit.capacity);
+        let room = self.check(usual, held, settlement, now);
         let missing = self.full.saturating_sub(self.level.of(settlement)).saturating_add(self.scale(held));
         let status = LimitStatus {
             limit: self.limit,
             source: self.source(),
             available: self.available(held, settlement, now),
             in_flight: held,
-            exhausted_until: smallest.err().map(|at| at.unwrap_or(now + self.limit.period)),
+            usual,
+            exhausted_until: room.err().map(|at| at.unwrap_or(now + self.limit.period)),
             full_at: if missing > 0 { self.comes_back(missing, settlement, now) } else { now },
             per_hour: rate.in_time(self.meter.minute.saturating_mul(60), now),
             forecast: None,
@@ -50,7 +54,7 @@ impl Bucket {
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn forecast(&self, status: &LimitStatus, settlement: Settlement, rate: &Rate, now: Moment) -> Forecast {
-        let left = status.available as f64 - self.margin() as f64;
+        let left = status.available as f64 - (status.usual + self.margin()) as f64;
         let period = self.limit.period;
         let a_second = Duration::from_secs(1);
         let drain = rate.in_time(a_second, now);

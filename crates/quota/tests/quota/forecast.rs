@@ -127,10 +127,11 @@ proptest! {
         }
         let status = day.status(now);
         prop_assert_eq!(status.available, day.0.levels(at(now))[0].available);
-        prop_assert_eq!(status.exhausted_until.is_some(), day.0.check(cost(1, 1), at(now)).is_err());
+        let usual = cost(status.usual, status.usual);
+        prop_assert_eq!(status.exhausted_until.is_some(), day.0.check(usual, at(now)).is_err());
         let ms = |moment: Moment| u64::try_from((moment - at(0)).as_nanos().div_ceil(1_000_000)).expect("days");
         if let Some(until) = status.exhausted_until {
-            prop_assert!(day.clone().0.check(cost(1, 1), at(ms(until))).is_ok());
+            prop_assert!(day.clone().0.check(usual, at(ms(until))).is_ok());
         }
         let mut later = day.clone();
         prop_assert_eq!(later.status(ms(status.full_at)).available, 1_000_000);
@@ -160,13 +161,16 @@ fn a_unit_spent_in_flight_or_at_the_edge_counts_as_it_should() {
     day.0.settle(grant, used(20_000), at(0));
     let status = day.status(0);
     assert_eq!((status.available, status.in_flight, status.used_percent()), (80_000, 0, 20));
-    // The margin of a fiftieth is left alone, so this is all.
-    day.spend(78_000, 0);
+    assert_eq!((status.usual, status.is_exhausted()), (30_000, false));
+    // The margin of a fiftieth is left alone, so another must wait for it and for what is usual now.
+    day.spend(80_000, 0);
     let status = day.status(0);
-    assert_eq!((status.available, status.used_percent()), (2_000, 100));
-    assert_eq!(status.forecast, Some(Forecast::RunsOut(at(0))));
-    // 2,000 of 100,000 a day come back in 28.8 minutes; one unit more is needed.
-    assert_eq!(status.exhausted_until, Some(at(864)));
+    assert_eq!((status.available, status.used_percent(), status.usual), (0, 100, 36_250));
+    assert_eq!((status.is_exhausted(), status.forecast), (true, Some(Forecast::RunsOut(at(0)))));
+    // 38,250 of 100,000 a day.
+    assert_eq!(status.exhausted_until, Some(at(DAY * 3_825 / 10_000)));
+    let _in_flight = day.0.reserve_anyway(cost(1, 1), at(DAY * 3 / 10));
+    assert!(!day.status(DAY * 3 / 10).is_exhausted(), "what is in flight may come back");
 }
 
 #[test]

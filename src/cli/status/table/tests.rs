@@ -12,7 +12,7 @@ fn status(json: &Value) -> Status {
 fn limit(dimension: &str, window: &str, capacity: u64, available: i64) -> Value {
     json!({
         "dimension": dimension, "window": window, "capacity": capacity, "available": available, "in_flight": 0,
-        "used_percent": 10, "refill": "continuous", "source": "assumed", "full_in_s": 0.0,
+        "used_percent": 10, "usual_request": 1, "refill": "continuous", "source": "assumed", "full_in_s": 0.0,
         "full_at": "2026-11-25T18:40:15Z", "per_hour": 100,
     })
 }
@@ -38,7 +38,7 @@ fn a_night_in_which_the_day_is_used_up() {
     let requests = with(limit("requests", "minute", 12, 3), &json!({"in_flight": 2, "full_in_s": 44.6}));
     let tokens = with(limit("tokens", "minute", 132_000, 99_000), &json!({"full_in_s": 15.0}));
     let gone = json!({
-        "used_percent": 100, "full_in_s": 58_000.0, "exhausted_for_s": 12_000.0, "forecast": "runs out",
+        "full_in_s": 58_000.0, "exhausted_for_s": 12_000.0, "forecast": "runs out",
         "runs_out_in_s": 0.0,
     });
     let day = with(limit("tokens", "day", 19_200_000, -4_200), &gone);
@@ -57,7 +57,7 @@ Cerebras                                                       qwen-3-coder-480b
   used up, ready in 3h20m, 2 requests in flight
   requests a minute  ###++.....       3 of 12      full in 45s
   tokens a minute    ########..     99k of 132k    full in 15s
-  tokens a day       ..........  -4,200 of 19.2M   full in 17h    back in 3h20m
+  tokens a day       ..........  -4,200 of 19.2M   full in 17h    room in 3h20m
 
 Chutes                                   Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8
   circuit open for 29s, after unauthorized: check CHUTES_API_KEY, no limit is known
@@ -95,6 +95,28 @@ b                                                                              m
   ready, no limit is known
 ";
     assert_eq!(table(&super::tests::status(&status), "http://[::1]:3000", PLAIN), expected);
+}
+
+#[test]
+fn a_day_of_which_too_little_is_left() {
+    let little = json!({"forecast": "runs out", "runs_out_in_s": 0.0, "exhausted_for_s": 1_000.0, "full_in_s": 80_000.0});
+    let day = with(limit("tokens", "day", 19_200_000, 45_000), &little);
+    let first = account("Cerebras", &["m"], std::slice::from_ref(&day));
+    let second = with(account("Chutes", &["m"], &[day]), &json!({"soft_limits": true}));
+    let expected = "\
+READY: Chutes  u
+
+Cerebras                                                                       m
+  ready for small requests, for usual ones in 17m
+  tokens a day  #.........     45k of 19.2M   full in 23h    room in 17m
+
+Chutes                                                                         m
+  ready, goes beyond its limits if it must
+  tokens a day  #.........     45k of 19.2M   full in 23h    room in 17m
+";
+    assert_eq!(table(&status(&json!({"ready": true, "accounts": [first, second]})), "u", PLAIN), expected);
+    let alone = table(&status(&json!({"ready": true, "accounts": [first]})), "u", PLAIN);
+    assert!(alone.starts_with("READY for small requests alone  u\n"), "{alone}");
 }
 
 #[test]
