@@ -56,9 +56,7 @@ pub(super) fn table(status: &Status, url: &str, style: Style) -> String {
         text.push_str("It asks for a client key before it says more: set PROXY_API_KEYS here, too.\n");
     }
     if status.state.as_deref() == Some("in memory") {
-        text.push_str(
-            "Its database can't be used: the next start forgets what was spent. Its log says why.\n",
-        );
+        text.push_str("Its database can't be used: the next start forgets what is spent. See its log.\n");
     }
     let labels = status.accounts.iter().flat_map(|account| account.limits.iter().map(label));
     let width = labels.map(|label| label.len()).max().unwrap_or(0);

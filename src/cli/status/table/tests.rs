@@ -130,6 +130,16 @@ fn who_shows_no_key_is_told_how_to() {
 }
 
 #[test]
+fn a_database_that_cannot_be_used_is_worth_a_line() {
+    let second_line = |state: &str| {
+        let status = json!({"ready": true, "state": state, "accounts": [account("a", &["m"], &[])]});
+        table(&super::tests::status(&status), "u", PLAIN).lines().nth(1).map(str::to_owned)
+    };
+    assert!(second_line("in memory").is_some_and(|line| line.contains("forgets") && line.len() <= WIDTH));
+    assert_eq!(second_line("open").as_deref(), Some(""));
+}
+
+#[test]
 fn colours_and_blocks_only_where_they_are_wanted() {
     let style = |terminal, variables: &[(&str, &str)]| {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
