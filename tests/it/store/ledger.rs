@@ -94,11 +94,14 @@ async fn processes_take_turns_at_reading_and_writing() {
             }));
         }
     }
+    // One that could not get its turn within a second is told so, and has changed nothing.
+    let mut written = 0;
     for done in done {
-        done.await.expect("it is written");
+        written += i128::from(done.await.is_ok());
     }
+    assert!(written > 100, "{written} of 150");
     let level = stores[0].transaction(|transaction| ledger::bucket(transaction, KEY)).await;
-    assert_eq!(level.expect("it is read").map(|bucket| bucket.level), Some(150));
+    assert_eq!(level.expect("it is read").map(|bucket| bucket.level), Some(written));
 }
 
 #[tokio::test]
