@@ -45,7 +45,8 @@ impl ChatStream {
     /// A stream for a client that knows the model as `model` and did or did not ask for usage.
     #[must_use]
     pub fn new(model: &str, wants_usage: bool) -> Self {
-        let model = json::quote(model).into();
+        // Kept as long as the stream: no more room than it needs.
+        let model = Bytes::copy_from_slice(json::quote(model).as_bytes());
         Self { model, hide_usage: !wants_usage, usage: None, tokens: 0, seen: 0, finished: 0, done: false }
     }
 
