@@ -14,6 +14,7 @@ use crate::process::{Process, Scratch};
 mod budget;
 mod history;
 mod ledger;
+mod played;
 mod trouble;
 mod usage;
 
