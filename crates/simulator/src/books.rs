@@ -240,11 +240,17 @@ impl Books {
         over
     }
 
-    /// Corrects an admission of `reserved` tokens to what was `used`.
-    pub fn settle(&mut self, reserved: u64, used: u64, now: Instant) {
-        let used = if self.returns_unused { used } else { used.max(reserved) };
-        let owed = i128::from(used) - i128::from(reserved);
+    /// Corrects an admission of `reserved` tokens to what was `used`, or to what is charged for it; returns that.
+    pub fn settle(&mut self, reserved: u64, used: u64, now: Instant) -> u64 {
+        let charged = if self.returns_unused { used } else { used.max(reserved) };
+        let owed = i128::from(charged) - i128::from(reserved);
         self.buckets.iter_mut().filter(|(s, _)| s.counts_tokens()).for_each(|(_, b)| b.take(owed, now));
+        charged
+    }
+
+    /// What is left of a limit, negative while in debt; `None`: there is no such limit.
+    pub fn left(&mut self, scope: Scope, now: Instant) -> Option<i128> {
+        self.buckets.iter_mut().find(|(s, _)| *s == scope).map(|(_, bucket)| bucket.available(now))
     }
 
     /// How full the bucket of `scope` is, where there is one: what the rate headers show.

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::books::Scope;
 use crate::fault::{Fault, Times};
 use crate::playback::Ending;
 use crate::profile::Profile;
@@ -82,6 +83,12 @@ impl Simulator {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.state.stats()
+    }
+
+    /// What is left of a limit, negative while in debt; `None`: there is no such limit.
+    #[must_use]
+    pub fn left(&self, scope: Scope) -> Option<i128> {
+        self.state.left(scope)
     }
 
     /// The last 1,000 requests, oldest first, those of the control plane left out.

@@ -99,8 +99,10 @@ pub struct Stats {
     pub aborted: u64,
     /// Tokens reserved by all admissions together.
     pub tokens_reserved: u64,
-    /// Tokens charged by all settlements together.
+    /// Tokens of prompts and answers that were settled, all together.
     pub tokens_used: u64,
+    /// What the limits were charged for them: where nothing comes back, what was reserved.
+    pub tokens_charged: u64,
     /// Admitted and not yet settled.
     pub in_flight: u64,
 }
@@ -197,6 +199,10 @@ impl State {
         self.inner.lock().stats
     }
 
+    pub(crate) fn left(&self, scope: Scope) -> Option<i128> {
+        self.inner.lock().books.left(scope, clock::now())
+    }
+
     pub(crate) fn count(&self, what: impl FnOnce(&mut Stats)) {
         what(&mut self.inner.lock().stats);
     }
@@ -282,7 +288,7 @@ impl State {
 
     pub(crate) fn settle(&self, reserved: u64, used: u64, count: impl FnOnce(&mut Stats)) {
         let mut inner = self.inner.lock();
-        inner.books.settle(reserved, used, clock::now());
+        inner.stats.tokens_charged += inner.books.settle(reserved, used, clock::now());
         inner.stats.in_flight = inner.stats.in_flight.saturating_sub(1);
         inner.stats.tokens_used += used;
         count(&mut inner.stats);
