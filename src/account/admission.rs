@@ -19,8 +19,11 @@ use crate::failure::Kind;
 
 /// An answer that was cut off is charged this much more than was counted of it, in tokens.
 const CUT_MARGIN: u64 = 64;
-/// Providers set aside by a count of their own: this part more than the prompt is reported at.
+/// Providers set aside by a count of their own. Where nothing comes back, this part more than the prompt is reported at is
+/// taken for it: a random walk of errors without that lean would end in refusals.
 const SET_ASIDE_MARGIN: u64 = 100;
+/// And that count is lower than ours by this part of the prompt at the most.
+const SET_ASIDE_SPREAD: u64 = 20;
 /// After a refusal that names no time the account is left alone this long at the least.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -260,10 +263,11 @@ impl Admission {
             Some(usage) => {
                 self.calibrations.observe(permit.estimate, usage.prompt_tokens);
                 // A report beyond all reason would lock the account for ages.
-                let tokens = usage.total().min(permit.cost.at_most.max(counted).saturating_mul(4));
+                let reasonable = permit.cost.at_most.max(counted).saturating_mul(4);
+                let tokens = usage.total().min(reasonable);
                 // Its own count of the prompt is not ours, so a little more than that.
                 let prompt = usage.prompt_tokens.saturating_add(usage.prompt_tokens / SET_ASIDE_MARGIN);
-                let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(permit.cost.at_most);
+                let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(reasonable);
                 Used { tokens, cached: usage.cached_tokens.unwrap_or(0), set_aside }
             }
         };
@@ -395,7 +399,7 @@ impl Admission {
         let largest = self.books.largest().unwrap_or(u64::MAX).max(prompt.mean.saturating_add(answer));
         Cost {
             at_least: prompt.low,
-            set_aside: prompt.low.saturating_add(answer),
+            set_aside: (prompt.low - prompt.low / SET_ASIDE_SPREAD).saturating_add(answer),
             at_most: at_most.min(largest),
             cached: 0,
         }

@@ -51,7 +51,7 @@ pub struct Grant {
 /// What a provider's refusal for a quota means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The books had known by then that there was not enough: it says nothing new.
+    /// The books had known by then that there was not enough, or know it by what the refusal has taught.
     pub foreseen: bool,
     /// When the books would admit the same again.
     pub available_at: Option<Moment>,
@@ -143,6 +143,7 @@ impl Books {
     ///
     /// The same as [`Books::reserve`].
     pub fn check(&mut self, cost: Cost, now: Moment) -> Result<(), Shortfall> {
+        self.belief.review(now);
         self.shortfall(cost, self.belief.settlement, now, |_| true).map_or(Ok(()), Err)
     }
 
@@ -305,11 +306,15 @@ impl Books {
         let (cost, trusting) = (grant.cost, self.trusting > grant.trusting_before);
         self.release(grant, now);
         let mut lessons = Vec::new();
-        let foreseen = self.check(cost, now).is_err();
-        if !foreseen {
-            if trusting && dimension != Some(Dimension::Requests) {
-                self.hear(Verdict::For(Settlement::Kept), &mut lessons);
+        let mut foreseen = self.check(cost, now).is_err();
+        if !foreseen && trusting && dimension != Some(Dimension::Requests) {
+            if self.belief.refused(self.meter.minute, now) {
+                lessons.push(Lesson::Settlement(self.belief.settlement));
             }
+            // What it has taught may explain it, and says how much there is.
+            foreseen = self.check(cost, now).is_err();
+        }
+        if !foreseen {
             self.refute(dimension, window, cost, now);
         }
         self.sync_refusal(readings, &mut lessons, now);
@@ -358,7 +363,7 @@ impl Books {
     /// Believes what was learned in an earlier life.
     pub fn remember(&mut self, lesson: Lesson, now: Moment) {
         match lesson {
-            Lesson::Settlement(settlement) => self.belief = Belief::new(settlement),
+            Lesson::Settlement(settlement) => self.belief.remember(settlement, self.meter.minute, now),
             Lesson::Limit(limit) => {
                 let reading = Reading {
                     dimension: limit.dimension,

@@ -110,7 +110,7 @@ impl Bucket {
         // This request is about to leave the upper bound; the reading is without it already.
         let own = self.scale(cost.set_aside(dimension)).saturating_sub(self.earned(ticket.at, now));
         let above = self.upper.saturating_sub(own).saturating_add(meanwhile).saturating_add(self.period);
-        let tolerance = self.tolerance(cost);
+        let tolerance = self.tolerance(cost, traffic.without_head());
         let verdict = judge(said, least, above, tolerance);
         // All without a head are still to leave the upper bound, and may have left what the reading says.
         let at_most = said.saturating_add(self.period).saturating_add(self.scale(traffic.without_head()));
@@ -157,11 +157,14 @@ impl Bucket {
         self.foreign.read(u64::try_from(units).unwrap_or(0), self.limit.period, now);
     }
 
-    /// What two counters of the same request may differ by, scaled.
-    fn tolerance(&self, cost: Cost) -> i128 {
+    /// What two counters may differ by in what no reading has shown before, scaled.
+    fn tolerance(&self, cost: Cost, without_head: u64) -> i128 {
         match self.margin() {
             0 => 0,
-            margin => self.scale(margin / 4 + cost.most(self.limit.dimension) / 20 + 1),
+            margin => {
+                let unseen = without_head.max(cost.most(self.limit.dimension));
+                self.scale(margin / 4 + unseen / 20 + 1)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What providers say of their own books: believed as far as it goes, and never to anybody's ruin.
 
 use proptest::prelude::*;
-use quota::{Books, Dimension, Lesson, Limit, Meter, Reading, Refill, Settlement, Window};
+use quota::{Books, Dimension, Lesson, Limit, Meter, Reading, Refill, Settlement, Used, Window};
 
 use crate::oracle::{MINUTE, Request, World, at, cost, limit, play, request, used};
 
@@ -123,6 +123,16 @@ proptest! {
         }
     }
 
+    /// A provider that counts a prompt a little differently when it sets aside teaches nothing false.
+    #[test]
+    fn a_miscount_is_no_evidence(requests in prop::collection::vec(request(), 40..200), tpm in 100_000..200_000u64, kept in any::<bool>()) {
+        let settlement = if kept { Settlement::Kept } else { Settlement::Returned };
+        let world = World { settlement, believed: settlement, headers: true, miscounts: true, ..World::plain(1_000, tpm) };
+        let played = play(&requests, &world);
+        let learned = played.lessons.iter().find(|(_, lesson)| matches!(lesson, Lesson::Settlement(_)));
+        prop_assert_eq!(learned, None, "{:?}", played.refused);
+    }
+
     /// Sliding and fixed windows are never overshot either.
     #[test]
     fn other_refills_are_mirrored(
@@ -136,6 +146,58 @@ proptest! {
         let settlement = if kept { Settlement::Kept } else { Settlement::Returned };
         let world = World { refill, settlement, believed: settlement, ..World::plain(rpm, tpm) };
         prop_assert_eq!(play(&requests, &world).refused, vec![]);
+    }
+}
+
+#[test]
+fn the_refusal_that_convinces_is_explained_by_what_it_teaches() {
+    let mut books = minute(60_000);
+    for _ in 0..2 {
+        // Nothing came back of 20,000, of which an answer used a half.
+        let mut grant = books.reserve(cost(1_000, 20_000), at(0)).expect("room");
+        books.admitted(&mut grant, at(0));
+        books.settle(grant, Used { tokens: 10_000, cached: 0, set_aside: 20_000 }, at(0));
+    }
+    let refuse = |books: &mut Books, amount, now| {
+        let grant = books.reserve(cost(1_000, amount), at(now)).expect("room, as it is believed");
+        books.refused(grant, (Some(Dimension::Tokens), Some(Window::Minute)), &[], at(now))
+    };
+    assert!(!refuse(&mut books, 30_000, 0).foreseen);
+    let second = refuse(&mut books, 29_000, 1_000);
+    assert_eq!((second.foreseen, second.lessons), (true, vec![Lesson::Settlement(Settlement::Kept)]));
+    // 20,000 were left, and 1,000 have come back since; with the margin, 9,200 more are due at as many a second.
+    assert_eq!(second.available_at, Some(at(10_200)));
+}
+
+#[test]
+fn what_refusals_alone_have_taught_is_put_to_the_test_ever_more_seldom() {
+    let mut books = minute(60_000);
+    let spend = |books: &mut Books, now| {
+        let mut grant = books.reserve(cost(0, 60_000), at(now)).expect("a full bucket");
+        books.admitted(&mut grant, at(now));
+        // Of 60,000 an answer used nothing: all of it is there, or nothing.
+        books.settle(grant, Used { tokens: 0, cached: 0, set_aside: 60_000 }, at(now));
+    };
+    let refuse = |books: &mut Books, now| {
+        spend(books, now);
+        let grant = books.reserve(cost(0, 30_000), at(now)).expect("room, as it is believed");
+        books.refused(grant, (Some(Dimension::Tokens), Some(Window::Minute)), &[], at(now)).lessons
+    };
+    let kept = vec![Lesson::Settlement(Settlement::Kept)];
+    assert_eq!(refuse(&mut books, 0), vec![]);
+    assert_eq!(refuse(&mut books, MINUTE), kept);
+    let mut now = MINUTE;
+    for minutes in [30, 60, 120] {
+        spend(&mut books, now + (minutes - 1) * MINUTE);
+        assert!(books.check(cost(0, 30_000), at(now + (minutes - 1) * MINUTE)).is_err());
+        // It is time: one refusal is enough.
+        now += minutes * MINUTE;
+        assert_eq!(refuse(&mut books, now), kept);
+    }
+    // Where there is none, the tokens come back for good.
+    now += 240 * MINUTE;
+    for _ in 0..10 {
+        spend(&mut books, now);
     }
 }
 
@@ -171,7 +233,7 @@ fn what_another_program_spent_is_discovered_and_room_is_kept_for_its_next_reques
     ask(&mut books, 1_000, tokens(60_000, 38_000), 0);
     assert_eq!(left(&mut books, 0), 38_000);
     assert!(books.check(cost(0, 30_000), at(0)).is_err(), "they may do so again");
-    assert!(books.check(cost(0, 15_000), at(0)).is_ok());
+    assert!(books.check(cost(0, 10_000), at(20_000)).is_ok(), "what comes back beyond that is ours");
     // Five quiet minutes later nothing is kept for them.
     assert!(books.check(cost(0, 58_000), at(5 * MINUTE)).is_ok());
 }
