@@ -23,6 +23,7 @@ mod quotas;
 mod recordings;
 mod reload;
 mod replay;
+mod saturation;
 mod server;
 mod status;
 mod store;
