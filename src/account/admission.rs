@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use quota::breaker::State;
 use quota::{
-    Books, Breaker, Cost, Dimension, Draw, Grant, Lease, Lesson, Level, Limit, Meter, Moment, Pass, Reading,
-    Trip, Used, Window,
+    Books, Breaker, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used,
+    Window,
 };
 use wire::Usage;
 
@@ -16,6 +16,8 @@ use super::calibrations::Calibrations;
 use super::{AccountStatus, Skip};
 use crate::estimate::Estimate;
 use crate::failure::Kind;
+
+mod leasing;
 
 /// An answer that was cut off is charged this much more than was counted of it, in tokens.
 const CUT_MARGIN: u64 = 64;
@@ -135,61 +137,6 @@ impl Admission {
         self.requests += 1;
         let grant = self.books.reserve_anyway(cost, now);
         Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost })
-    }
-
-    /// From now on only what is leased may be spent, or all that the books say.
-    pub fn lease_only(&mut self, lease_only: bool) {
-        self.lease_only = lease_only;
-    }
-
-    /// Whether a request of this size is covered by what is leased.
-    #[must_use]
-    pub fn is_leased(&mut self, estimate: Estimate) -> bool {
-        let cost = self.cost(estimate);
-        self.books.is_leased(cost)
-    }
-
-    /// Whether it is time for another lease.
-    #[must_use]
-    pub fn should_lease(&self) -> bool {
-        self.books.should_lease()
-    }
-
-    /// See [`Books::draws`].
-    pub fn draws(&mut self, closing: bool, now: Moment) -> Vec<Draw> {
-        self.books.draws(closing, now)
-    }
-
-    /// See [`Books::leased`].
-    pub fn leased(&mut self, leases: &[(Draw, Lease)], now: Moment) {
-        self.books.leased(leases, now);
-    }
-
-    /// See [`Books::undrawn`].
-    pub fn not_leased(&mut self, draws: &[Draw]) {
-        self.books.undrawn(draws);
-    }
-
-    /// Believes what was learned in an earlier life.
-    pub fn remember(&mut self, lesson: Lesson, now: Moment) {
-        self.books.remember(lesson, now);
-    }
-
-    /// What calibrations have learned, each under a name.
-    #[must_use]
-    pub fn calibrations(&self) -> Vec<(String, String)> {
-        self.calibrations.learned()
-    }
-
-    /// Goes on with what a calibration of this name had learned.
-    pub fn recalibrate(&mut self, name: &str, learned: &str) {
-        self.calibrations.remember(name, learned);
-    }
-
-    /// How long its provider's minute lasts.
-    #[must_use]
-    pub fn minute(&self) -> Duration {
-        self.terms.meter.minute
     }
 
     /// Why it would be passed over now, if it would.
@@ -368,12 +315,6 @@ impl Admission {
             self.books.check(cost, now)
         };
         checked.map_err(Skip::Short)
-    }
-
-    /// What is beyond the books is not leased from anybody.
-    fn check_lease(&mut self, cost: Cost, now: Moment) -> Result<(), Skip> {
-        let within = self.lease_only && self.books.check(cost, now).is_ok();
-        if within && !self.books.is_leased(cost) { Err(Skip::Unleased) } else { Ok(()) }
     }
 
     fn check_full(&self) -> Result<(), Skip> {
