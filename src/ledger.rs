@@ -44,15 +44,20 @@ impl Ledger {
         format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into()
     }
 
-    /// Leases what is drawn; `closing`: for the last time.
+    /// Leases what was drawn at `now`, since 1970, or a moment after it; `closing`: for the last time.
     ///
     /// # Errors
     ///
     /// [`Unavailable`]; nothing was leased.
-    pub async fn lease(&self, draws: Vec<Draw>, closing: bool) -> Result<Vec<(Draw, Lease)>, Unavailable> {
-        let Self { store, account, process, clock } = self.clone();
+    pub async fn lease(
+        &self,
+        draws: Vec<Draw>,
+        closing: bool,
+        now: Duration,
+    ) -> Result<Vec<(Draw, Lease)>, Unavailable> {
+        let Self { store, account, process, .. } = self.clone();
+        let now = whole_millis(now);
         let done = store.transaction(move |transaction| {
-            let now = whole_millis(clock.since_1970());
             let lease =
                 |draw: Draw| Ok((draw, exchange(transaction, &account, &process, &draw, closing, now)?));
             draws.into_iter().map(lease).collect()
@@ -107,9 +112,11 @@ fn exchange(
 ) -> rusqlite::Result<Lease> {
     let key = Key { account, dimension: draw.limit.dimension.name(), window: draw.limit.window.name() };
     let now_ms = millis(now);
-    let mut others: i128 = 0;
-    for lease in ledger::leases(connection, key)?.into_iter().filter(|lease| lease.process != process) {
-        if now_ms.saturating_sub(lease.heartbeat_ms) > millis(LIFE) {
+    let (mut before, mut others): (i128, i128) = (0, 0);
+    for lease in ledger::leases(connection, key)? {
+        if lease.process == process {
+            before = lease.amount;
+        } else if now_ms.saturating_sub(lease.heartbeat_ms) > millis(LIFE) {
             ledger::end_lease(connection, key, &lease.process)?;
         } else {
             others = others.saturating_add(lease.amount);
@@ -121,7 +128,7 @@ fn exchange(
         }
         None => Pool::opened(draw, now),
     };
-    let lease = pool.lease(draw, narrow(others), now);
+    let lease = pool.lease(draw, narrow(before), narrow(others), now);
     let level = i128::from(pool.level);
     let bucket = Bucket { level, capacity: pool.capacity, as_of_ms: millis(pool.as_of) };
     ledger::set_bucket(connection, key, bucket)?;

@@ -92,8 +92,10 @@ impl Account {
 
     async fn exchange_in_turn(&self, leasing: &Leasing, closing: bool) {
         leasing.asked.store(false, Ordering::Relaxed);
+        // Before the books are read: what comes back from here on is credited by them, and not by the pool as well.
+        let now = self.clock.since_1970();
         let draws = self.admission.lock().draws(closing, self.clock.now());
-        let answer = leasing.ledger.lease(draws.clone(), closing).await;
+        let answer = leasing.ledger.lease(draws.clone(), closing, now).await;
         let mut admission = self.admission.lock();
         // In memory where there is none; the ledger hears of it all when it is back.
         admission.lease_only(answer.is_ok() && !closing);

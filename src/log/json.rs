@@ -73,6 +73,15 @@ impl Visit for Members<'_> {
         self.plain(field, value);
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no other numbers. `{:?}` keeps the point of a whole one.
+        if value.is_finite() {
+            self.plain(field, format_args!("{value:?}"));
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.plain(field, value);
     }
@@ -147,7 +156,7 @@ mod tests {
         let all: String = (0..0x250).filter_map(char::from_u32).collect();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let none: Option<&str> = None;
-            tracing::warn!(text = all, number = u64::MAX, debt = -1, no = false, none, shown = %all, "it's {}", all);
+            tracing::warn!(text = all, number = u64::MAX, debt = -1, part = 1.5, whole = 2.0, odd = f64::NAN, no = false, none, shown = %all, "it's {}", all);
         });
         let written = String::from_utf8(written.0.lock().clone()).unwrap();
         assert_eq!(written.matches('\n').count(), 1, "{written}");
@@ -158,7 +167,7 @@ mod tests {
             line,
             json!({
                 "timestamp": time, "level": "WARN", "message": format!("it's {all}"), "text": all, "number": u64::MAX, "debt": -1,
-                "no": false, "shown": all,
+                "part": 1.5, "whole": 2.0, "odd": "NaN", "no": false, "shown": all,
             })
         );
     }

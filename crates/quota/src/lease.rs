@@ -55,13 +55,17 @@ impl Pool {
         Self { level: draw.level - draw.leased, as_of: now, capacity: draw.limit.capacity }
     }
 
-    /// Gives a process what it wants, or what there is; takes back what it does not want. `others`: all that is leased to
-    /// others, in millionths; `now` since 1970, which may jump.
-    pub fn lease(&mut self, draw: &Draw, others: i64, now: Duration) -> Lease {
+    /// Gives a process what it wants, or what there is; takes back what it does not want. `before`: what it had when it was
+    /// asked last; `others`: all that is leased to others; both in millionths. `now`: when it drew, since 1970, which
+    /// may jump.
+    pub fn lease(&mut self, draw: &Draw, before: i64, others: i64, now: Duration) -> Lease {
         self.resize(draw.limit.capacity);
         self.level = self.level.saturating_add(draw.evidence);
-        let full = units(self.capacity).saturating_sub(draw.leased.max(0)).saturating_sub(others);
-        self.level = self.refilled(&draw.limit, full, now).min(full.max(0));
+        let full =
+            |leased: i64| units(self.capacity).saturating_sub(leased.max(0)).saturating_sub(others).max(0);
+        // What has been spent since then has not made room for what came back before that.
+        let (full_then, full_now) = (full(before), full(draw.leased));
+        self.level = self.refilled(&draw.limit, full_now, now).min(full_then).min(full_now);
         self.as_of = self.as_of.max(now);
         // A clock that was set back would stop all refill until it has caught up.
         if self.as_of.saturating_sub(now) > draw.limit.period {

@@ -7,7 +7,8 @@ use quota::{Books, Dimension, Draw, Grant, Lease, Meter, Pool, Window};
 
 use crate::oracle::{Oracle, at, cost, limit, used};
 
-const DAY: u64 = 1_000_000;
+/// Tokens a minute: so few that they are used up again and again.
+const CAPACITY: u64 = 100_000;
 
 /// A ledger of one limit.
 #[derive(Default)]
@@ -35,14 +36,16 @@ impl Ledger {
             .map(|(_, leased)| leased)
             .sum();
         let now = Duration::from_millis(now);
-        let lease = self.pool.get_or_insert_with(|| Pool::opened(draw, now)).lease(draw, others, now);
+        let before = self.leased[process];
+        let pool = self.pool.get_or_insert_with(|| Pool::opened(draw, now));
+        let lease = pool.lease(draw, before, others, now);
         self.leased[process] = lease.leased;
         lease
     }
 }
 
 fn books(now: u64) -> Books {
-    Books::new(&[limit(Dimension::Tokens, Window::Minute, DAY)], Meter::default(), at(now))
+    Books::new(&[limit(Dimension::Tokens, Window::Minute, CAPACITY)], Meter::default(), at(now))
 }
 
 /// A process: its books, and what it has under way: prompt and longest answer.
@@ -82,7 +85,7 @@ proptest! {
     /// Two processes, killed and started again at any time, never exceed the provider's one bucket.
     #[test]
     fn one_budget_for_all(acts in prop::collection::vec((act(), 0..3_000u64), 1..150)) {
-        let mut oracle = Oracle::full(DAY, quota::Refill::Continuous);
+        let mut oracle = Oracle::full(CAPACITY, quota::Refill::Continuous);
         let mut ledger = Ledger::default();
         let mut now = 0;
         let mut processes = [Process::start(0), Process::start(0)];
@@ -139,7 +142,7 @@ proptest! {
         }
         let rested = now + 120_000;
         ledger.exchange(0, &mut processes[0].books, false, rested);
-        prop_assert_eq!(processes[0].books.check(cost(0, DAY), at(rested)), Ok(()));
+        prop_assert_eq!(processes[0].books.check(cost(0, CAPACITY), at(rested)), Ok(()));
     }
 }
 
@@ -148,12 +151,12 @@ fn a_process_that_stops_gives_its_lease_back_and_the_next_goes_on_with_what_is_l
     let mut ledger = Ledger::default();
     let mut first = books(0);
     ledger.exchange(0, &mut first, false, 0);
-    let grant = first.reserve_anyway(cost(400_000, 400_000), at(0));
-    first.settle(grant, used(400_000), at(0));
+    let grant = first.reserve_anyway(cost(40_000, 40_000), at(0));
+    first.settle(grant, used(40_000), at(0));
     ledger.exchange(0, &mut first, true, 0);
     let mut second = books(0);
     ledger.exchange(0, &mut second, false, 0);
-    assert_eq!(second.levels(at(0))[0].available, 600_000);
+    assert_eq!(second.levels(at(0))[0].available, 60_000);
 }
 
 #[test]
@@ -171,5 +174,20 @@ fn a_killed_process_costs_no_more_than_a_block() {
     ledger.leased[0] = 0;
     ledger.exchange(0, &mut second, false, 0);
     let left = second.levels(at(0))[0].available;
-    assert!((988_000..=990_000).contains(&left), "{left}");
+    assert!((88_000..=90_000).contains(&left), "{left}");
+}
+
+#[test]
+fn what_came_back_before_a_request_does_not_count_after_it() {
+    let mut ledger = Ledger::default();
+    let mut books = books(0);
+    assert!(!books.is_leased(cost(20_000, 20_000)));
+    ledger.exchange(0, &mut books, false, 0);
+    // Full for ten seconds, so nothing has come back when the first tokens go.
+    let grant = books.reserve_anyway(cost(30_000, 30_000), at(10_000));
+    books.settle(grant, used(30_000), at(10_000));
+    for _ in 0..3 {
+        ledger.exchange(0, &mut books, false, 10_000);
+        assert_eq!(books.levels(at(10_000))[0].available, 70_000);
+    }
 }
