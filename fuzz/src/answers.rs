@@ -1,0 +1,88 @@
+//! What providers send.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use wire::completion::Completion;
+use wire::rate::{self, Dialect};
+use wire::sse::{Decoder, Frame};
+use wire::{ChatStream, ProviderError, Step};
+
+use crate::judged;
+
+/// No time that is read from a header or a text is further away.
+const FURTHEST: Duration = Duration::from_hours(400 * 24);
+
+/// The first byte says into how many parts the rest is cut: the same frames come out, no byte is lost, and a whole stream stays
+/// one only with a finish reason.
+pub fn events(data: &[u8]) {
+    let [parts, stream @ ..] = data else { return };
+    let size = stream.len().div_ceil(usize::from(*parts).max(1)).max(1);
+    let whole = frames(std::iter::once(stream));
+    let cut = frames(stream.chunks(size));
+    let joined: Vec<u8> = cut.iter().flat_map(|frame| frame.0.to_vec()).collect();
+    assert_eq!(joined, stream, "a byte was lost");
+    let fields = |frames: &[Frame]| -> Vec<_> {
+        let fields = frames.iter().map(Frame::fields);
+        fields.filter_map(|it| Some((it.event.map(<[u8]>::to_vec), it.data?.into_owned()))).collect()
+    };
+    assert_eq!(fields(&cut), fields(&whole), "a cut changed an event");
+    let mut watched = ChatStream::new("mine", false);
+    let steps: Vec<Step> = cut.iter().map(|frame| watched.step(frame)).collect();
+    let finishes = |frame: &Frame| frame.fields().data.is_some_and(|data| contains(&data, b"finish"));
+    // A key may be written with escapes.
+    let may_finish = cut.iter().any(finishes) || contains(stream, b"\\u");
+    assert!(!watched.is_whole() || may_finish, "whole without a finish reason: {steps:?}");
+}
+
+fn frames<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<Frame> {
+    let mut decoder = Decoder::default();
+    let mut frames = Vec::new();
+    for part in parts {
+        decoder.feed(Bytes::copy_from_slice(part)).expect("no seed is that long");
+        frames.extend(std::iter::from_fn(|| decoder.next()));
+    }
+    frames.extend(decoder.finish());
+    frames
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// A plain answer that is taken for one is JSON with choices, and only the name of its model changes.
+pub fn answer(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    let Ok(answer) = Completion::parse(&body, "mine") else { return };
+    let Some(before) = judged(data) else { return };
+    let mut after = judged(&answer.body).expect("it stays JSON");
+    assert!(before["choices"].as_array().is_some_and(|choices| !choices.is_empty()));
+    if before["model"].is_string() {
+        assert_eq!(after["model"], "mine");
+        after["model"] = before["model"].clone();
+    }
+    assert_eq!(before, after, "more than the model changed");
+}
+
+/// Lines of `name: value`, as headers of a refusal; what follows an empty line is its body.
+pub fn headers(data: &[u8]) {
+    let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
+        Some(at) => (&data[..at], &data[at + 2..]),
+        None => (data, &b""[..]),
+    };
+    let lines = || {
+        head.split(|byte| *byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((std::str::from_utf8(&line[..colon]).ok()?, line[colon + 1..].trim_ascii()))
+        })
+    };
+    let error = ProviderError::parse(body).unwrap_or_default();
+    for (_, dialect) in Dialect::ALL {
+        let evidence = rate::evidence(*dialect, lines(), &error, Duration::from_secs(1_800_000_007));
+        assert!(evidence.retry_after.is_none_or(|time| time <= FURTHEST), "{evidence:?}");
+        for reading in evidence.readings {
+            assert!(reading.reset.is_none_or(|time| time <= FURTHEST), "{reading:?}");
+            assert!(reading.limit.is_some() || reading.remaining.is_some(), "{reading:?}");
+        }
+    }
+}

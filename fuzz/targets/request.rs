@@ -1,0 +1,4 @@
+//! [`fuzz::request`] for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::request(data));
