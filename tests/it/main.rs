@@ -10,6 +10,7 @@ mod access;
 mod agents;
 mod books;
 mod bytes;
+mod chaos;
 mod config;
 mod count;
 mod egress;
