@@ -1,5 +1,6 @@
 //! Agents that go on while every socket to the providers breaks at random: each turn ends as a whole, correct answer,
-//! one well-formed error, or a visibly broken stream. Then the wires heal, and everything is as it was.
+//! one well-formed error, or a visibly broken stream. Then the wires heal, and everything is as it was. And agents that
+//! never hear of what one provider does before its first payload, while the other is well.
 //!
 //! `CHAOS_TURNS` and `CHAOS_SEED` make it longer and different; `scripts/chaos` sets them.
 
@@ -9,12 +10,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use simulator::{Limits, Profile, Simulator};
+use simulator::{Fault, Limits, Phase, Profile, Simulator, Times};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{self, Reply};
-use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, Running};
+use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, House, Running};
 use wire::Wire;
 
 mod wire;
@@ -148,4 +149,27 @@ async fn every_turn_ends_honestly_while_sockets_break() {
         let reply = proxy.chat(question(30, true).to_string().as_bytes()).await.good();
         assert_eq!((reply.provider().as_str(), reply.answer().0), ("cerebras", texts[&30].clone()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_hears_of_trouble_that_another_provider_can_take() {
+    // A turn takes a tenth of the time that one over breaking sockets does.
+    let (turns, seed) = (5 * setting("CHAOS_TURNS", 200), setting("CHAOS_SEED", 1));
+    let house = House::new(&[("REQUEST_TIMEOUT", "300"), ("COOLDOWN_PERIOD", "100")]).await;
+    // A request that no provider would take is the client's own affair.
+    let kinds: Vec<Fault> =
+        Fault::ALL.iter().copied().filter(|fault| fault.when() == Phase::BeforePayload).collect();
+    let faults: Vec<Fault> = kinds.into_iter().filter(|fault| *fault != Fault::BadRequest).collect();
+    let turn = async |number| {
+        let mut rng = Rng::with_seed(seed.wrapping_add(number));
+        if rng.u8(0..10) == 0 {
+            house.cerebras.inject(faults[rng.usize(..faults.len())], Times::Once);
+        }
+        let reply = house.send(&question(rng.usize(1..=8), rng.bool())).await.good();
+        usize::from(reply.provider() == "chutes")
+    };
+    let answers = futures_util::stream::iter(0..turns).map(turn).buffer_unordered(AGENTS);
+    let taken_over = answers.fold(0, |all, one| async move { all + one }).await;
+    println!("{turns} turns, seed {seed}: all answered, {taken_over} by the other provider");
+    assert!(taken_over > 0, "no fault ever struck");
 }
