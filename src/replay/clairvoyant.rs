@@ -12,12 +12,15 @@
 //! of each limit. So what was sent is worth at most the price of all there is to sell, and what each request is worth
 //! beyond its own price, where that is positive: whatever the prices. A request in no stretch counts in full. The bound
 //! is the least over many prices and over all ways to cut the trace into such stretches, found in one pass.
-//! docs/REPLAY.md has the proof.
+//!
+//! Of one limit alone there is a smaller one, where stretches may overlap: `divided`. The least of all counts.
+//! docs/REPLAY.md has the proofs.
 
 use super::provider::{self, Limit};
 use super::scenario::{Chance, Scenario, Speed};
 use super::trace::Request;
 
+mod divided;
 mod price;
 
 use price::Prices;
@@ -90,7 +93,9 @@ pub fn bound(scenario: &Scenario, asked: &[Asked<'_>], worth: Worth) -> u64 {
         }
         best = next;
     }
-    u64::try_from(best / SCALE).unwrap_or(u64::MAX)
+    let priced = u64::try_from(best / SCALE).unwrap_or(u64::MAX);
+    let divided = |(index, limit): (usize, &Limit)| divided::bound(*limit, index, &candidates, &returning);
+    limits.iter().enumerate().map(divided).fold(priced, u64::min)
 }
 
 /// `None` where it exceeds a limit, so that nobody could send it.

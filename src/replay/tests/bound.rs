@@ -11,6 +11,7 @@ use crate::replay::clairvoyant::{Asked, Worth, bound};
 use crate::replay::policy::{Choice, Counting, Original, Ours, Policy, Refused, Strict};
 use crate::replay::provider::Refusal;
 use crate::replay::report::Report;
+use crate::replay::run::{Lane, run};
 use crate::replay::scenario::Scenario;
 use crate::replay::trace::{Request, Trace};
 
@@ -132,6 +133,59 @@ proptest! {
     }
 }
 
+/// Sends those whose bit is set.
+struct Chosen(usize);
+
+impl Policy for Chosen {
+    fn name(&self) -> &'static str {
+        "chosen"
+    }
+    fn offer(&mut self, id: usize, _request: &Request, _now: Moment) -> Choice {
+        if self.0 >> id & 1 == 1 { Choice::Fast } else { Choice::Spill }
+    }
+    fn head(&mut self, _id: usize, _now: Moment) {}
+    fn settled(&mut self, _id: usize, _request: &Request, _now: Moment) {}
+    fn refused(&mut self, _id: usize, _refusal: &Refusal, _now: Moment) -> Refused {
+        Refused::Spill
+    }
+}
+
+/// A few requests that come at once or soon after one another, so that many choices are among the best.
+fn few() -> impl Strategy<Value = Vec<Request>> {
+    let one = (
+        prop_oneof![Just(0u64), 0..200u64, 0..20_000u64],
+        1..40_000u64,
+        prop_oneof![Just(0u64), 0..17_000u64],
+        0..9_000u64,
+    );
+    prop::collection::vec(one, 1..8).prop_map(|all| {
+        let mut at_ms = 0;
+        let request = |(gap, prompt, max_tokens, completion)| {
+            at_ms += gap;
+            request(at_ms, prompt, max_tokens, completion)
+        };
+        all.into_iter().map(request).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Every choice of requests there is, on one limit alone.
+    #[test]
+    fn no_choice_of_few_requests_exceeds_it(requests in few(), returns_unused in any::<bool>(), jitter in 0..300_000u64) {
+        let scenario = Scenario { returns_unused, jitter, ..scenario() };
+        let bound = bound_of(&scenario, &requests, Worth::Served);
+        let trace = Trace::new(requests.clone());
+        for chosen in 0..1usize << requests.len() {
+            let turns = run(&scenario, &trace, &mut Chosen(chosen));
+            let fast = requests.iter().zip(&turns).filter(|(_, turn)| turn.lane == Lane::Fast);
+            let served: u64 = fast.map(|(request, _)| request.tokens()).sum();
+            prop_assert!(served <= bound, "{served} of {bound} by {chosen:b}");
+        }
+    }
+}
+
 fn bound_of(scenario: &Scenario, requests: &[Request], worth: Worth) -> u64 {
     let asked: Vec<Asked<'_>> = (requests.iter().enumerate())
         .map(|(id, request)| Asked {
@@ -182,6 +236,17 @@ fn where_reservations_are_kept_those_that_leave_little_unused_are_sent() {
     requests.extend(vec![request(0, 1_000, 14_000, 0); 4]);
     assert_eq!(bound_of(&scenario, &requests, Worth::Served), 58_000);
     assert_eq!(bound_of(&scenario, &requests, Worth::Charged), 60_000);
+}
+
+/// Overlapping stretches bind at once; a price for each of some that do not overlap would allow 114,000.
+#[test]
+fn stretches_that_overlap_count_all_at_once() {
+    let scenario = Scenario { returns_unused: false, ..scenario() };
+    // A bucketful at a time: half of it worth something, nine tenths, all.
+    let burst = |at_ms, prompt, max_tokens| vec![request(at_ms, prompt, max_tokens, 0); 4];
+    let bursts = [burst(0, 7_500, 7_500), burst(30_000, 13_500, 1_500), burst(60_000, 15_000, 0)].concat();
+    // The last is taken whole. What is refilled before it, and before the one before, leaves half of each.
+    assert_eq!(bound_of(&scenario, &bursts, Worth::Served), 60_000 + 27_000 + 15_000);
 }
 
 /// Refill goes on while a reservation is held, and what comes back comes on top: a bucket of true usage would allow

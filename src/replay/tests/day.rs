@@ -1,10 +1,14 @@
 //! Two hours of four agents.
 
+use quota::Moment;
+
 use crate::config::Preset;
 use crate::replay::generate::{Recipe, generate};
-use crate::replay::policy::{Counting, Original, Ours, Policy, Strict};
+use crate::replay::policy::{Choice, Counting, Original, Ours, Policy, Refused, Strict};
+use crate::replay::provider::{self, Refusal};
 use crate::replay::report::{Report, Row};
 use crate::replay::scenario::Scenario;
+use crate::replay::trace::Request;
 
 fn recipe(seed: u64) -> Recipe {
     Recipe { seed, agents: 4, minutes: 120, estimate_error_percent: 0 }
@@ -60,6 +64,42 @@ fn kept_reservations_are_charged_to_the_last_token_as_well() {
         assert_eq!((ours.drawn_429, ours.refused), (0, 0));
         assert!((700..870).contains(&ours.share_permille), "{ours:?}");
         assert!(original.used_permille < 250, "{original:?}");
+    }
+}
+
+/// Knows how long each answer gets, and sends only what uses at least this part of its charge, in thousandths.
+struct Knowing {
+    scenario: Scenario,
+    part_permille: u64,
+}
+
+impl Policy for Knowing {
+    fn name(&self) -> &'static str {
+        "knowing"
+    }
+    fn offer(&mut self, id: usize, request: &Request, _now: Moment) -> Choice {
+        let charged = provider::charged(&self.scenario, request, self.scenario.chance(id, request));
+        if request.tokens() * 1_000 >= charged * self.part_permille { Choice::Fast } else { Choice::Spill }
+    }
+    fn head(&mut self, _id: usize, _now: Moment) {}
+    fn settled(&mut self, _id: usize, _request: &Request, _now: Moment) {}
+    fn refused(&mut self, _id: usize, _refusal: &Refusal, _now: Moment) -> Refused {
+        Refused::Spill
+    }
+}
+
+/// So no proof makes the bound much smaller where reservations are kept.
+#[test]
+fn whoever_knows_all_answers_comes_near_the_bound() {
+    for seed in 1..=2 {
+        let scenario = scenario(false, seed);
+        let knowing = |part_permille| -> Box<dyn Policy> {
+            Box::new(Knowing { scenario: scenario.clone(), part_permille })
+        };
+        let policies = [750, 760].map(knowing).into();
+        let rows = Report::new(&scenario, &generate(recipe(seed)), policies).rows;
+        let best = rows.iter().map(|row| row.share_permille).max().unwrap_or_default();
+        assert!((900..=1_000).contains(&best), "{rows:?}");
     }
 }
 
