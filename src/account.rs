@@ -1,6 +1,7 @@
 //! One credential at a provider: what it may spend, what it has spent, and whether it is to be left alone.
 //!
 //! - `calibrations`: how far estimates of prompts have been off.
+//! - `prompts`: what the provider has read lately, and finds in its cache.
 //! - `admission`: what is decided, without clock and lock.
 //! - `leasing`: where its budget comes from, if it is not its own.
 //! - `status`: how it stands, and when that is worth a line in the log.
@@ -15,12 +16,13 @@ use quota::{Level, Moment, Shortfall};
 
 use crate::clock::Clock;
 use crate::config::Provider;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Prefix};
 use crate::failure::Kind;
 
 pub mod admission;
 mod calibrations;
 mod leasing;
+mod prompts;
 mod reservation;
 pub mod status;
 mod terms;
@@ -98,6 +100,17 @@ impl Account {
     #[must_use]
     pub fn at_least(&self, estimate: Estimate) -> u64 {
         self.admission.lock().at_least(estimate)
+    }
+
+    /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes), which are asked for only where
+    /// that matters to a limit.
+    #[must_use]
+    pub fn prefix<'a>(&self, model: u64, prefixes: impl FnOnce() -> &'a [u128]) -> Prefix {
+        if !self.admission.lock().remembers_prompts() {
+            return Prefix::default();
+        }
+        let prefixes = prefixes();
+        self.admission.lock().prefix(model, prefixes, self.clock.now())
     }
 
     /// What is left of each limit.

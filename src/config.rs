@@ -44,7 +44,7 @@ mod written;
 pub use cors::CorsOrigins;
 pub use limits::Limits;
 pub use model::{Model, Route};
-pub use preset::{Plan, Preset, UpstreamModel};
+pub use preset::{Plan, Preset, PromptCache, UpstreamModel};
 pub use problem::{Line, Problem, Problems};
 pub use provider::{Key, KeySource, Provider, Settings};
 pub use server::{LogLevel, Server, Timeouts};

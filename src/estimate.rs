@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokens::{Counter, Template, Vocabulary};
+use tokens::{Counter, Prefixes, Template, Vocabulary};
 use wire::ChatRequest;
 
 use crate::target::Target;
@@ -24,6 +24,17 @@ pub struct Estimate {
     pub max_tokens: Option<u64>,
     /// Whose answers tell how far it is off.
     pub whose: Whose,
+    /// What the provider may find in its prompt cache.
+    pub prefix: Prefix,
+}
+
+/// What is known of a prompt's beginning; nothing, where no limit asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefix {
+    /// Tokens at its beginning that the provider has read lately.
+    pub read_before: u64,
+    /// By what the whole prompt is known again.
+    pub whole: Option<u128>,
 }
 
 /// Whose habits an estimate depends on. Both are hashes: names are of no use here.
@@ -38,15 +49,16 @@ pub struct Whose {
 /// Counts for all models whose template is known. What was counted of a conversation is remembered here.
 #[derive(Debug)]
 pub struct Counters {
-    counters: Vec<Counter>,
+    by_template: Vec<Counter>,
+    prefixes: Prefixes,
     /// Whether somebody loads the vocabulary already.
     loading: AtomicBool,
 }
 
 impl Default for Counters {
     fn default() -> Self {
-        let counters = Template::NAMED.iter().map(|(_, template)| Counter::new(*template)).collect();
-        Self { counters, loading: AtomicBool::new(false) }
+        let by_template = Template::NAMED.iter().map(|(_, template)| Counter::new(*template)).collect();
+        Self { by_template, prefixes: Prefixes::default(), loading: AtomicBool::new(false) }
     }
 }
 
@@ -58,25 +70,44 @@ pub struct Sizes<'a> {
     client: u64,
     guess: OnceCell<u64>,
     counts: [OnceCell<Option<u64>>; Template::NAMED.len()],
+    prefixes: OnceCell<Vec<u128>>,
 }
 
 impl<'a> Sizes<'a> {
     /// The sizes of a request by this client.
     #[must_use]
     pub fn new(request: &'a ChatRequest, counters: &'a Counters, client: Option<&str>) -> Self {
-        Self { request, counters, client: hash(client), guess: OnceCell::new(), counts: Default::default() }
+        Self {
+            request,
+            counters,
+            client: hash(client),
+            guess: OnceCell::new(),
+            counts: Default::default(),
+            prefixes: OnceCell::new(),
+        }
     }
 
     /// What it is expected to cost at a target.
     #[must_use]
     pub fn at(&self, target: &Target) -> Estimate {
         let counted = target.template().and_then(|template| self.counted(template));
+        let whose = Whose { model: hash(target.model()), client: self.client };
         Estimate {
             prompt: counted.unwrap_or_else(|| self.guessed()),
             counted: counted.is_some(),
             max_tokens: self.request.max_tokens,
-            whose: Whose { model: hash(target.model()), client: self.client },
+            whose,
+            prefix: target.account.prefix(whose.model, || self.prefixes()),
         }
+    }
+
+    fn tools(&self) -> &[u8] {
+        self.request.body.get(self.request.tools.clone()).unwrap_or_default()
+    }
+
+    fn prefixes(&self) -> &[u128] {
+        let of = || self.counters.prefixes.of(self.request.each_message(), self.tools());
+        self.prefixes.get_or_init(of)
     }
 
     fn guessed(&self) -> u64 {
@@ -86,8 +117,8 @@ impl<'a> Sizes<'a> {
     }
 
     fn counted(&self, template: Template) -> Option<u64> {
-        let index = self.counters.counters.iter().position(|counter| counter.template() == template)?;
-        let count = || self.counters.count(self.counters.counters.get(index)?, self.request);
+        let index = self.counters.by_template.iter().position(|counter| counter.template() == template)?;
+        let count = || self.counters.count(self.counters.by_template.get(index)?, self.request);
         *self.counts.get(index)?.get_or_init(count)
     }
 }

@@ -13,8 +13,10 @@ use quota::{
 use wire::Usage;
 
 use super::calibrations::Calibrations;
+use super::prompts::Prompts;
 use super::{AccountStatus, Skip};
-use crate::estimate::Estimate;
+use crate::config::PromptCache;
+use crate::estimate::{Estimate, Prefix};
 use crate::failure::Kind;
 
 mod leasing;
@@ -46,6 +48,8 @@ pub struct Terms {
     pub concurrent_requests: Option<u64>,
     /// No pause is longer.
     pub longest_pause: Duration,
+    /// How its provider keeps what it has read, where a limit leaves that out.
+    pub prompt_cache: Option<PromptCache>,
 }
 
 /// The state of one account.
@@ -54,6 +58,7 @@ pub struct Admission {
     books: Books,
     breaker: Breaker,
     calibrations: Calibrations,
+    prompts: Option<Prompts>,
     /// What opened the breaker last.
     tripped_by: Option<Kind>,
     under_way: u64,
@@ -73,6 +78,7 @@ pub struct Permit {
     pass: Option<Pass>,
     estimate: Estimate,
     cost: Cost,
+    reserved_at: Moment,
 }
 
 impl Permit {
@@ -100,6 +106,7 @@ impl Admission {
             books: Books::new(&terms.limits, terms.meter, now),
             breaker: Breaker::new(terms.longest_pause),
             calibrations: Calibrations::default(),
+            prompts: terms.prompt_cache.map(|cache| Prompts::new(cache, terms.meter.minute, now)),
             tripped_by: None,
             under_way: 0,
             lease_only: false,
@@ -112,6 +119,9 @@ impl Admission {
     pub fn set(&mut self, terms: Terms, now: Moment) {
         self.books.set_limits(&terms.limits, terms.meter, now);
         self.breaker.set_longest(terms.longest_pause);
+        if (terms.prompt_cache, terms.meter.minute) != (self.terms.prompt_cache, self.terms.meter.minute) {
+            self.prompts = terms.prompt_cache.map(|cache| Prompts::new(cache, terms.meter.minute, now));
+        }
         self.terms = terms;
     }
 
@@ -122,7 +132,7 @@ impl Admission {
     ///
     /// [`Skip`] says why not; nothing is set aside then.
     pub fn reserve(&mut self, estimate: Estimate, alone: bool, now: Moment) -> Result<Permit, Skip> {
-        let cost = self.cost(estimate);
+        let cost = self.cost(estimate, now);
         self.check_books(cost, alone, now)?;
         self.check_lease(cost, now)?;
         self.check_full()?;
@@ -136,13 +146,13 @@ impl Admission {
         self.under_way += 1;
         self.requests += 1;
         let grant = self.books.reserve_anyway(cost, now);
-        Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost })
+        Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost, reserved_at: now })
     }
 
     /// Why it would be passed over now, if it would.
     #[must_use]
     pub fn would_skip(&mut self, estimate: Estimate, now: Moment) -> Option<Skip> {
-        let cost = self.cost(estimate);
+        let cost = self.cost(estimate, now);
         let short = self.check_books(cost, false, now).err().or_else(|| self.check_full().err());
         short.or_else(|| self.breaker.open_until(now).map(|until| Skip::Open(until, self.tripped_by)))
     }
@@ -151,7 +161,7 @@ impl Admission {
     #[must_use]
     pub fn available_at(&mut self, estimate: Estimate, now: Moment) -> Option<Moment> {
         let open = self.breaker.open_until(now).unwrap_or(now);
-        match self.check_books(self.cost(estimate), true, now) {
+        match self.check_books(self.cost(estimate, now), true, now) {
             Err(Skip::Short(shortfall)) => Some(shortfall.available_at?.max(open)),
             _ => Some(open),
         }
@@ -188,6 +198,18 @@ impl Admission {
         self.calibrations.range(estimate).low
     }
 
+    /// Whether it matters what its provider has read before.
+    #[must_use]
+    pub fn remembers_prompts(&self) -> bool {
+        self.prompts.is_some()
+    }
+
+    /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes).
+    #[must_use]
+    pub fn prefix(&self, model: u64, prefixes: &[u128], now: Moment) -> Prefix {
+        self.prompts.as_ref().map(|prompts| prompts.prefix(model, prefixes, now)).unwrap_or_default()
+    }
+
     /// What is left of each limit.
     #[must_use]
     pub fn levels(&mut self, now: Moment) -> Vec<Level> {
@@ -206,7 +228,7 @@ impl Admission {
     pub fn settle(&mut self, permit: &mut Permit, usage: Option<Usage>, counted: u64, now: Moment) {
         let counted = self.counted(permit, counted);
         let used = match usage.filter(|usage| usage.prompt_tokens > 0) {
-            None => Used { tokens: counted, cached: 0, set_aside: permit.cost.at_most },
+            None => Used { tokens: counted, cached: permit.cost.cached, set_aside: permit.cost.at_most },
             Some(usage) => {
                 self.calibrations.observe(permit.estimate, usage.prompt_tokens);
                 // A report beyond all reason would lock the account for ages.
@@ -215,7 +237,11 @@ impl Admission {
                 // Its own count of the prompt is not ours, so a little more than that.
                 let prompt = usage.prompt_tokens.saturating_add(usage.prompt_tokens / SET_ASIDE_MARGIN);
                 let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(reasonable);
-                Used { tokens, cached: usage.cached_tokens.unwrap_or(0), set_aside }
+                let cached = usage.cached_tokens.unwrap_or(0);
+                if let Some(prompts) = &mut self.prompts {
+                    prompts.read(permit.estimate, usage.prompt_tokens, cached, permit.reserved_at);
+                }
+                Used { tokens, cached, set_aside }
             }
         };
         if let Some(grant) = permit.grant.take() {
@@ -247,6 +273,9 @@ impl Admission {
         if refused.foreseen {
             self.undecided(permit);
         } else {
+            if let Some(prompts) = self.prompts.as_mut().filter(|_| permit.cost.cached > 0) {
+                prompts.refuted(now);
+            }
             let base = refused.available_at.map_or(Duration::ZERO, |moment| moment - now).max(SHORTEST_PAUSE);
             let trip = Trip { threshold: 1, hint, base, ceiling: Duration::MAX };
             self.failed(permit, Kind::RateLimited(scope.0, scope.1), trip, now);
@@ -332,8 +361,9 @@ impl Admission {
         }
     }
 
-    fn cost(&self, estimate: Estimate) -> Cost {
+    fn cost(&self, estimate: Estimate, now: Moment) -> Cost {
         let prompt = self.calibrations.range(estimate);
+        let cached = self.prompts.as_ref().map_or(0, |prompts| prompts.cached(estimate.prefix, now));
         let answer = self.answer(estimate);
         let at_most = prompt.high.saturating_add(answer);
         // A full bucket is enough for what fits by the best guess; only the caution around it does not.
@@ -342,7 +372,7 @@ impl Admission {
             at_least: prompt.low,
             set_aside: (prompt.low - prompt.low / SET_ASIDE_SPREAD).saturating_add(answer),
             at_most: at_most.min(largest),
-            cached: 0,
+            cached: cached.min(prompt.low),
         }
     }
 }

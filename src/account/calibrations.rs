@@ -93,7 +93,8 @@ mod tests {
     use super::*;
 
     fn by(client: u64) -> Estimate {
-        Estimate { prompt: 10_000, counted: false, max_tokens: None, whose: Whose { model: 1, client } }
+        let whose = Whose { model: 1, client };
+        Estimate { prompt: 10_000, whose, ..Estimate::default() }
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Account {
             let Some(leasing) = account.leasing.get() else { return };
             let _turn = leasing.turn.lock().await;
             // Somebody who waited before may have leased enough for both.
-            let leased = account.admission.lock().is_leased(estimate);
+            let leased = account.admission.lock().is_leased(estimate, account.clock.now());
             if !leased {
                 account.exchange_in_turn(leasing, false).await;
             }

@@ -11,6 +11,7 @@ use crate::config::{Limits, Provider};
 pub(super) fn terms(provider: &Provider, minute: Duration, longest_pause: Duration, clock: Clock) -> Terms {
     let preset = &provider.preset;
     let day_begins = preset.days_begin_utc.then(|| day_begins(minute, clock));
+    let uncached = provider.limits.uncached_tokens_per_minute.is_some();
     let settlement = if preset.returns_unused { Settlement::Returned } else { Settlement::Kept };
     Terms {
         limits: limits(&provider.limits, &provider.ceilings, minute, day_begins),
@@ -19,6 +20,8 @@ pub(super) fn terms(provider: &Provider, minute: Duration, longest_pause: Durati
         completion_reserve: preset.completion_reserve,
         concurrent_requests: provider.limits.concurrent_requests,
         longest_pause,
+        // Of no use elsewhere.
+        prompt_cache: preset.prompt_cache.filter(|_| uncached),
     }
 }
 

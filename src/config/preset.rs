@@ -28,6 +28,8 @@ pub struct Preset {
     pub completion_reserve: Option<u64>,
     /// Whether what was set aside and not used comes back at the end.
     pub returns_unused: bool,
+    /// How it keeps prompts that it has read; `None`: not at all, or nobody knows.
+    pub prompt_cache: Option<PromptCache>,
     /// Whether what a day allows comes back at midnight UTC, and not all the time.
     pub days_begin_utc: bool,
     /// Whether limits only say when others are to be preferred, but for those that the operator set.
@@ -55,6 +57,15 @@ impl Preset {
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|(name, _)| *name)
     }
+}
+
+/// A cache of prompts by what they begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptCache {
+    /// Only whole blocks of so many tokens are found again.
+    pub block: u64,
+    /// So many minutes at the least.
+    pub minutes: u32,
 }
 
 /// A model as a provider knows it.
@@ -162,6 +173,7 @@ fn read(written: &mut Written, name: &str) -> Preset {
         models: models(written, &at("models")),
         completion_reserve: tokens(written, &at("completion_reserve")),
         returns_unused: flag(written, &at("returns_unused"), true),
+        prompt_cache: prompt_cache(written, &at("prompt_cache")),
         days_begin_utc: flag(written, &at("days_begin_utc"), false),
         soft_limits: flag(written, &at("soft_limits"), false),
         headers: dialect(written, &at("headers")),
@@ -187,6 +199,18 @@ fn flag(written: &mut Written, key: &str, default: bool) -> bool {
             default
         }
     }
+}
+
+fn prompt_cache(written: &mut Written, key: &str) -> Option<PromptCache> {
+    let (block, minutes) = (format!("{key}.block"), format!("{key}.minutes"));
+    for (one, other) in [(&block, &minutes), (&minutes, &block)] {
+        if written.get(one).is_some() && written.get(other).is_none() {
+            written.problem_without_value(one, &format!("of no use without {other}"));
+        }
+    }
+    let block = tokens(written, &block);
+    let minutes = written.number(&minutes, Unit::Count, &(1..=1_440), 5);
+    Some(PromptCache { block: block?, minutes: u32::try_from(minutes?).ok()? })
 }
 
 fn models(written: &mut Written, key: &str) -> Vec<UpstreamModel> {

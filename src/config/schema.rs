@@ -75,6 +75,7 @@ pub(super) const PRESET: &[(&str, Node)] = &[
     ("models", Items(&[("name", Value), ("context", Value), ("max_output", Value), ("template", Value)])),
     ("completion_reserve", Value),
     ("returns_unused", Value),
+    ("prompt_cache", Table(&[("block", Value), ("minutes", Value)])),
     ("days_begin_utc", Value),
     ("soft_limits", Value),
     ("headers", Value),

@@ -20,6 +20,7 @@ mod input;
 mod logging;
 mod packaging;
 mod presets;
+mod prompts;
 mod quotas;
 mod recordings;
 mod reload;

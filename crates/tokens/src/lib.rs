@@ -11,6 +11,7 @@
 //! - [`vocabulary`]: text to tokens.
 //! - `json`, `python`: values that keep their spelling, and how Python prints them (private).
 //! - [`mod@estimate`]: a guess from the bytes, for any tokenizer.
+//! - [`prefix`]: by what the beginning of a conversation is known again.
 //! - [`calibration`]: what the reported usage of earlier requests says about a count or a guess.
 
 pub mod calibration;
@@ -18,6 +19,7 @@ pub mod counter;
 pub mod estimate;
 mod json;
 mod message;
+pub mod prefix;
 mod python;
 pub mod template;
 pub mod vocabulary;
@@ -25,5 +27,6 @@ pub mod vocabulary;
 pub use calibration::{Calibration, Range};
 pub use counter::{Counter, Parts};
 pub use estimate::{estimate, estimate_chat};
+pub use prefix::Prefixes;
 pub use template::Template;
 pub use vocabulary::Vocabulary;

@@ -16,8 +16,8 @@ impl Admission {
 
     /// Whether a request of this size is covered by what is leased.
     #[must_use]
-    pub fn is_leased(&mut self, estimate: Estimate) -> bool {
-        let cost = self.cost(estimate);
+    pub fn is_leased(&mut self, estimate: Estimate, now: Moment) -> bool {
+        let cost = self.cost(estimate, now);
         self.books.is_leased(cost)
     }
 

@@ -37,6 +37,7 @@ fn terms(limits: Vec<Limit>) -> Terms {
         completion_reserve: None,
         concurrent_requests: None,
         longest_pause: Duration::from_mins(5),
+        prompt_cache: None,
     }
 }
 

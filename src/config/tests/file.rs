@@ -147,6 +147,12 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[presets.mine]\nheaders = \"cerberas\"", 2, "not known; did you mean cerebras?"),
     ("[presets.mine]\nrejects = [\"*.a\"]", 2, "not a field's path"),
     (
+        "[presets.mine]\nprompt_cache = { block = 128 }",
+        2,
+        "of no use without presets.mine.prompt_cache.minutes",
+    ),
+    ("[presets.mine]\nprompt_cache = { block = 128, minutes = 0 }", 2, "out of range"),
+    (
         "[[presets.mine.models]]\nname = \"m\"\ntemplate = \"qwen3-coder-vlm\"",
         3,
         "not known; did you mean qwen3-coder-vllm?",

@@ -9,7 +9,7 @@ use wire::Usage;
 use super::{Choice, Policy, Refused};
 use crate::account::Skip;
 use crate::account::admission::{Admission, Permit, Terms};
-use crate::estimate::{Estimate, Whose};
+use crate::estimate::Estimate;
 use crate::replay::provider::{self, Counts};
 use crate::replay::scenario::Scenario;
 use crate::replay::trace::Request;
@@ -36,6 +36,8 @@ impl Ours {
             soft: false,
             completion_reserve: scenario.completion_reserve,
             concurrent_requests: scenario.limits.concurrent_requests,
+            // A trace has no text to know a beginning by.
+            prompt_cache: None,
             longest_pause: LONGEST_PAUSE,
         };
         Self { admission: Admission::new(terms, Moment::default()), sent: BTreeMap::new() }
@@ -50,7 +52,7 @@ impl Policy for Ours {
     fn offer(&mut self, id: usize, request: &Request, now: Moment) -> Choice {
         let prompt = request.estimate.unwrap_or(request.prompt_tokens);
         let counted = request.estimate.is_none();
-        let estimate = Estimate { prompt, counted, max_tokens: request.max_tokens, whose: Whose::default() };
+        let estimate = Estimate { prompt, counted, max_tokens: request.max_tokens, ..Estimate::default() };
         let until = |at: Option<Moment>| at.map_or(Choice::Spill, |at| Choice::Wait(at.since(now)));
         match self.admission.reserve(estimate, false, now) {
             Ok(permit) => {

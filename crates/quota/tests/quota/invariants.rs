@@ -1,7 +1,7 @@
 //! The invariants of the books, against a provider whose bucket is written down a second time here.
 
 use proptest::prelude::*;
-use quota::{Books, Dimension, Meter, Settlement, Used, Window};
+use quota::{Books, Cost, Dimension, Meter, Settlement, Used, Window};
 
 use crate::oracle::{World, at, cost, limit, play, request, used};
 
@@ -137,6 +137,22 @@ fn a_provider_that_keeps_the_unused_part_is_charged_for_it() {
     // What it set aside turns out to be a little less than was thought.
     books.settle(grant, Used { set_aside: 880, ..used(150) }, at(0));
     assert_eq!(books.levels(at(0))[0].available, 120);
+}
+
+#[test]
+fn what_was_thought_to_be_cached_and_was_not_is_debt() {
+    let limits = [
+        limit(Dimension::UncachedTokens, Window::Minute, 30_000),
+        limit(Dimension::Tokens, Window::Minute, 90_000),
+    ];
+    let mut books = Books::new(&limits, Meter::default(), at(0));
+    let cost = Cost { cached: 38_400, ..cost(40_000, 42_000) };
+    let grant = books.reserve(cost, at(0)).unwrap();
+    let left =
+        |books: &mut Books| books.levels(at(0)).iter().map(|level| level.available).collect::<Vec<_>>();
+    assert_eq!(left(&mut books), [30_000 - 3_600, 90_000 - 42_000]);
+    books.settle(grant, Used { cached: 0, ..used(40_500) }, at(0));
+    assert_eq!(left(&mut books), [30_000 - 40_500, 90_000 - 40_500]);
 }
 
 #[test]
