@@ -170,7 +170,7 @@ where
     if !endpoint.takes(request.method()) {
         let message = format!("{} is not what {path} takes.", request.method());
         let error = Error::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        return Err(error.allow(endpoint.methods()));
+        return Err(error.instead(endpoint.methods()));
     }
     let key = if endpoint.asks_for_key() { guard::client_key(app, request.headers())? } else { None };
     match endpoint {

@@ -19,6 +19,7 @@
 //! - [`ledger`]: where accounts get their budget from.
 //! - [`status`]: how the accounts stand: for `/ready`, the log and the command.
 //! - [`store`]: the database of history and books, and its thread.
+//! - [`coding`]: compressed bodies, from either side.
 //! - [`log`](mod@log), [`clock`]: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
 //! - [`cli`], [`demo`]: the commands.
@@ -28,6 +29,7 @@ pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod coding;
 pub mod config;
 pub mod demo;
 pub mod estimate;

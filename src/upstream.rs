@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use wire::Spliced;
 
+use crate::coding::{Coding, Decoded};
 use crate::failure::{Failure, Kind};
 use crate::target::Target;
 
@@ -33,6 +33,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// Joins our log and the provider's.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const USER_AGENT: &str = concat!("qwen-3-coder-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// The body of an answer; nothing behind here sees that a provider compressed it.
+pub type Incoming = Decoded<hyper::body::Incoming>;
 
 /// The way to the providers.
 #[derive(Clone, Debug)]
@@ -69,7 +72,8 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// [`Kind::Connection`]. Whether the provider may have seen the request stands in `sent`.
+    /// [`Kind::Connection`]; whether the provider may have seen the request stands in `sent`. [`Kind::NoCompletion`]: the
+    /// answer is compressed in a way that can't be read.
     pub async fn send(
         &self,
         target: &Target,
@@ -90,7 +94,23 @@ impl Upstream {
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.extend(HeaderValue::from_str(id).ok().map(|id| (X_REQUEST_ID, id)));
-        self.client.request(request).await.map_err(|error| Failure::new(Kind::Connection, innermost(&error)))
+        self.ask(request).await
+    }
+
+    /// Compression is declined, and undone where it comes all the same.
+    async fn ask(&self, mut request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let answered = self.client.request(request).await;
+        let answer = answered.map_err(|error| Failure::new(Kind::Connection, innermost(&error)))?;
+        let coding = match Coding::of(answer.headers()) {
+            Ok(coding) => coding,
+            // The status of an error says enough.
+            Err(_) if answer.status() != StatusCode::OK => Coding::Identity,
+            Err(said) => {
+                return Err(Failure::new(Kind::NoCompletion, format!("answered 200 compressed with {said}")));
+            }
+        };
+        Ok(answer.map(|body| Decoded::new(body, coding)))
     }
 }
 

@@ -8,12 +8,13 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::reply::Error;
+use crate::coding::{Broken, Coding, Decoded};
 
 /// No body begins larger than this, whatever its `content-length` claims.
 const FIRST_CAPACITY: usize = 256 * 1024;
 
-/// The whole body of at most `limit` bytes, with no silence longer than `silence`.
-pub(super) async fn read<B>(mut body: B, limit: usize, silence: Duration) -> Result<Bytes, Error>
+/// The whole content of at most `limit` bytes, with no silence longer than `silence`.
+pub(super) async fn read<B>(body: B, coding: Coding, limit: usize, silence: Duration) -> Result<Bytes, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -21,6 +22,7 @@ where
     if announced > limit {
         return Err(too_large(limit));
     }
+    let mut body = Decoded::new(body, coding).suspicious();
     let mut read = BytesMut::new();
     loop {
         match tokio::time::timeout(silence, body.frame()).await {
@@ -29,17 +31,14 @@ where
                 return Err(Error::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
             }
             Ok(None) => return Ok(read.freeze()),
-            Ok(Some(Err(_))) => {
-                let message = "The request's body broke off, or its framing is wrong.";
-                return Err(Error::request(StatusCode::BAD_REQUEST, "invalid_body", message));
-            }
+            Ok(Some(Err(broken))) => return Err(no_content(&broken)),
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
                 if read.len() + data.len() > limit {
                     return Err(too_large(limit));
                 }
                 if read.is_empty() {
-                    if data.len() == announced {
+                    if data.len() == announced && coding == Coding::Identity {
                         return Ok(data);
                     }
                     read.reserve(announced.min(FIRST_CAPACITY));
@@ -50,21 +49,42 @@ where
     }
 }
 
-/// Only JSON, and only as it is: a type that a web page may send without asking first would let any page spend
-/// the quota, and a compressed body can't be looked into.
-pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Error> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+/// Only JSON: a type that a web page may send without asking first would let any page spend the quota. Says how it is
+/// compressed.
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<Coding, Error> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
         let message = "The body must be JSON: send the header `Content-Type: application/json`.";
         return Err(Error::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let encoding = text(header::CONTENT_ENCODING);
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        let message = "The body must not be compressed: send no `Content-Encoding`.";
-        return Err(Error::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message));
-    }
-    Ok(())
+    Coding::of(headers).map_err(|said| {
+        let message = format!(
+            "A body compressed with {said} is not taken: send gzip, deflate, or no `Content-Encoding`."
+        );
+        let error = Error::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message);
+        error.instead("gzip, deflate")
+    })
+}
+
+fn no_content<E>(broken: &Broken<E>) -> Error {
+    let (status, code, message) = match broken {
+        Broken::Body(_) => (
+            StatusCode::BAD_REQUEST,
+            "invalid_body",
+            "The request's body broke off, or its framing is wrong.",
+        ),
+        Broken::Malformed(_) => (
+            StatusCode::BAD_REQUEST,
+            "invalid_body",
+            "The body is not compressed as its Content-Encoding says.",
+        ),
+        Broken::Bomb => {
+            let message = "The body becomes far larger than what was sent: send it uncompressed.";
+            (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+        }
+    };
+    Error::request(status, code, message)
 }
 
 fn too_large(limit: usize) -> Error {

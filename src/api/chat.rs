@@ -31,8 +31,8 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let (head, sent) = request.into_parts();
-    body::check_headers(&head.headers)?;
-    let body = body::read(sent, app.server.max_body_bytes, app.proxy.timeouts.body).await?;
+    let coding = body::check_headers(&head.headers)?;
+    let body = body::read(sent, coding, app.server.max_body_bytes, app.proxy.timeouts.body).await?;
     let request = ChatRequest::parse(body).map_err(|invalid| {
         Error::request(StatusCode::BAD_REQUEST, "invalid_request", invalid.message).param(invalid.param)
     })?;

@@ -60,8 +60,8 @@ impl http_body::Body for Body {
 pub(crate) struct Error {
     pub(crate) status: StatusCode,
     pub(crate) body: ApiError,
-    /// What the endpoint would take, where the method is at fault.
-    allow: Option<&'static str>,
+    /// What would be taken instead: methods or, where the media type is at fault, encodings.
+    instead: Option<&'static str>,
 }
 
 impl Error {
@@ -73,7 +73,7 @@ impl Error {
             param: None,
             code: Some(code.to_owned()),
         };
-        Self { status, body, allow: None }
+        Self { status, body, instead: None }
     }
 
     /// The error's `type`, where the request is not at fault.
@@ -87,15 +87,20 @@ impl Error {
         self
     }
 
-    pub(crate) fn allow(mut self, methods: &'static str) -> Self {
-        self.allow = Some(methods);
+    /// Says what would be taken.
+    pub(crate) fn instead(mut self, instead: &'static str) -> Self {
+        self.instead = Some(instead);
         self
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
         let mut response = json(self.status, self.body.to_json());
-        if let Some(methods) = self.allow {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+        if let Some(instead) = self.instead {
+            let name = match self.status {
+                StatusCode::METHOD_NOT_ALLOWED => header::ALLOW,
+                _ => header::ACCEPT_ENCODING,
+            };
+            response.headers_mut().insert(name, HeaderValue::from_static(instead));
         }
         response
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use wire::completion::{Completion, NoCompletion};
 use wire::{ChatRequest, ChatStream};
 
@@ -16,9 +15,10 @@ use crate::failure::{Failure, Kind, Rule, pairs};
 use crate::relay::{Relay, Source};
 use crate::report::{self, End, Report};
 use crate::target::Target;
+use crate::upstream::Incoming;
 
 /// The largest plain answer, in bytes.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// The largest error body that is read, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 /// How long the body of an error is waited for.

@@ -8,12 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use hyper::body::Incoming;
 use wire::sse::{Decoder, Frame};
 use wire::{ChatStream, ProviderError, Redactor, Step};
 
 use crate::failure::{Failure, Kind, Rule};
-use crate::upstream::innermost;
+use crate::upstream::{Incoming, innermost};
 
 /// What may come before the first payload, in bytes: comments and an opening chunk.
 const MAX_PREAMBLE: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use wire::Spliced;
 
-use super::{Pieces, USER_AGENT, Upstream, innermost};
+use super::{Pieces, USER_AGENT, Upstream};
 use crate::failure::{Failure, Kind, Rule};
 
 /// The longest answer, in bytes; the longest known catalogue has about 2 MB.
@@ -43,16 +43,15 @@ impl Upstream {
         uri: Uri,
         authorization: Option<HeaderValue>,
     ) -> Result<(response::Parts, Bytes), Failure> {
-        let broken = |error: String| Failure::new(Kind::Connection, error);
         let mut request = Request::new(Pieces::new(&Spliced::new(&Bytes::new(), &[]), Arc::default()));
         *request.uri_mut() = uri;
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         request.headers_mut().extend(authorization.map(|it| (header::AUTHORIZATION, it)));
-        let response = self.client.request(request).await.map_err(|error| broken(innermost(&error)))?;
-        let (head, body) = response.into_parts();
+        let (head, body) = self.ask(request).await?.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| broken(format!("its answer broke off: {error}")))?.to_bytes();
-        Ok((head, body))
+        let body =
+            body.map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
+        Ok((head, body.to_bytes()))
     }
 }
 

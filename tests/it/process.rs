@@ -135,8 +135,21 @@ impl Process {
 
     /// Memory in use, as the kernel counts it.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// How much memory it used at once since [`Process::forget_peak`], as the kernel counts it.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("it runs");
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a running process");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 

@@ -17,6 +17,8 @@ enum Script {
     Chunks(Parts),
     /// These bytes, head included; then the connection is held open.
     Raw(Vec<u8>),
+    /// A head, and a piece so many times; then the connection is held open.
+    Flood(Vec<u8>, Arc<[u8]>, usize),
 }
 
 pub(crate) struct Scripted {
@@ -47,6 +49,10 @@ impl Scripted {
         *self.script.lock() = Script::Raw(format!("HTTP/1.1 {head}\r\n\r\n{body}").into_bytes());
     }
 
+    pub(crate) fn answer_flood(&self, head: &str, piece: &[u8], times: usize) {
+        *self.script.lock() = Script::Flood(format!("HTTP/1.1 {head}").into_bytes(), piece.into(), times);
+    }
+
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
@@ -66,6 +72,16 @@ async fn connection(mut socket: TcpStream, script: Arc<Mutex<Script>>) {
             Script::Chunks(parts) => parts,
             Script::Raw(bytes) => {
                 let _ = socket.write_all(&bytes).await;
+                continue;
+            }
+            Script::Flood(head, piece, times) => {
+                let mut sent = socket.write_all(&head).await;
+                for _ in 0..times {
+                    if sent.is_err() {
+                        return;
+                    }
+                    sent = socket.write_all(&piece).await;
+                }
                 continue;
             }
         };
@@ -89,6 +105,11 @@ async fn connection(mut socket: TcpStream, script: Arc<Mutex<Script>>) {
 
 /// Reads a whole request; `None`: the client is gone.
 pub(crate) async fn read_request(socket: &mut TcpStream) -> Option<()> {
+    read_body(socket).await.map(drop)
+}
+
+/// Reads a whole request; returns its body.
+pub(crate) async fn read_body(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -100,7 +121,7 @@ pub(crate) async fn read_request(socket: &mut TcpStream) -> Option<()> {
                 .parse::<usize>()
                 .ok()?;
             if bytes.len() >= end + 4 + length {
-                return Some(());
+                return Some(bytes.split_off(end + 4));
             }
         }
         let mut part = [0; 4096];

@@ -152,7 +152,7 @@ async fn only_json_and_only_as_it_is() {
         let header = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
         cases.push(Bad::raw(&format!("type {kind:?}"), with(&header), 415, "unsupported_media_type"));
     }
-    for encoding in ["gzip", "br", "identity, gzip"] {
+    for encoding in ["br", "zstd", "gzip, gzip", "identity, gzip", "compress"] {
         let headers = format!("Content-Type: application/json\r\nContent-Encoding: {encoding}\r\n");
         cases.push(Bad::raw(&format!("encoding {encoding}"), with(&headers), 415, "unsupported_encoding"));
     }
