@@ -89,6 +89,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.host", old.server.host != new.server.host),
         ("server.port", old.server.port != new.server.port),
         ("timeouts.header_ms", old.timeouts.header != new.timeouts.header),
+        ("timeouts.write_ms", old.timeouts.write != new.timeouts.write),
         ("timeouts.drain_ms", old.timeouts.drain != new.timeouts.drain),
         ("log.level", old.log_level != new.log_level),
         ("state_dir", old.state_dir != new.state_dir),

@@ -1,7 +1,8 @@
 //! The accept loop: who is let in, how long a head may take, and how it ends.
 //!
 //! A connection on which nothing arrives in time is closed without a word: it is idle, and an answer nobody asked for
-//! would be taken for the next one's. Half a head gets a 408.
+//! would be taken for the next one's. Half a head gets a 408. A client that takes nothing of its answer for too long is
+//! reset.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,12 +32,19 @@ pub use framing::RequestBody;
 use framing::Watched;
 pub use signal::{Hangups, hangups, stopped};
 
-/// Connections at once; more wait in the kernel's queue.
+/// Connections at once, where there are descriptors for so many; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
+/// Descriptors for whatever is no connection: the database, its journal, the runtime's own.
+#[cfg(unix)]
+const OTHER_DESCRIPTORS: usize = 32;
 /// After an error that is not the connection's own (out of descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest request head, in bytes; also how far a slow reader may fall behind before its provider is held up.
 const MAX_HEAD: usize = 64 * 1024;
+/// What the kernel keeps for a client that is behind, in bytes: little enough that a slow reader is seen to read within
+/// any sensible `WRITE_TIMEOUT`, since the kernel speaks up only once a third of it is free again.
+#[cfg(unix)]
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// A socket that listens.
 ///
@@ -44,7 +52,7 @@ const MAX_HEAD: usize = 64 * 1024;
 ///
 /// The address is in use or not ours; the message says so in one line.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
         let message = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 format!("Port {} on {} is in use; set PORT, or pass --port.", address.port(), address.ip())
@@ -52,7 +60,11 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
             _ => format!("Can't listen on {address}: {error}."),
         };
         io::Error::new(error.kind(), message)
-    })
+    })?;
+    // Connections have it from their listener.
+    #[cfg(unix)]
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER);
+    Ok(listener)
 }
 
 /// What answers requests.
@@ -73,14 +85,15 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> usize {
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(most_connections()));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
         tokio::select! {
             accepted = accept(&listener, &permits) => {
                 let (socket, permit) = accepted;
-                connections.spawn(connection(socket, permit, handler.clone(), timeouts.header, graceful.watcher()));
+                let limits = (timeouts.header, timeouts.write);
+                connections.spawn(connection(socket, permit, handler.clone(), limits, graceful.watcher()));
             }
             Some(_) = connections.join_next() => {}
             () = &mut stop => break,
@@ -92,6 +105,19 @@ pub async fn serve(
     // Dropped connections drop their requests, which settle.
     connections.shutdown().await;
     cut
+}
+
+/// Each needs a second descriptor on the way to its provider: whoever is let in without one only hears of a failure.
+#[cfg(unix)]
+fn most_connections() -> usize {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let descriptors = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).clamp(1, MAX_CONNECTIONS)
+}
+
+#[cfg(not(unix))]
+fn most_connections() -> usize {
+    MAX_CONNECTIONS
 }
 
 async fn accept(
@@ -124,13 +150,13 @@ async fn connection(
     socket: TcpStream,
     permit: Option<OwnedSemaphorePermit>,
     handler: impl Handler,
-    header_timeout: Duration,
+    (header_timeout, write_timeout): (Duration, Duration),
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let _permit = permit;
     // An event must not wait for the one before it to be acknowledged.
     let _ = socket.set_nodelay(true);
-    let (socket, framing) = Watched::new(socket);
+    let (socket, framing) = Watched::new(socket, write_timeout);
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
         let framing = framing.clone();
         framing.set_ends_by_close(request.version() < Version::HTTP_11);
@@ -184,7 +210,7 @@ mod tests {
         let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a port");
         let socket = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("itself");
         let watcher = GracefulShutdown::new().watcher();
-        let connection = connection(socket, None, Silent, Duration::from_secs(1), watcher);
+        let connection = connection(socket, None, Silent, (Duration::MAX, Duration::MAX), watcher);
         let bytes = size_of_val(&connection);
         assert!(bytes <= 1100, "{bytes} bytes");
     }

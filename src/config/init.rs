@@ -34,6 +34,11 @@ const TIMEOUTS: &[Row] = &[
     ("timeouts.stream_idle_ms", "60000", "Longest silence inside a stream that flows."),
     ("timeouts.header_ms", "10000", "A client must have sent its request head by then."),
     ("timeouts.body_ms", "30000", "Longest silence while a client sends its body."),
+    (
+        "timeouts.write_ms",
+        "60000",
+        "Longest time in which a client takes nothing of an answer that waits for it.",
+    ),
     ("timeouts.drain_ms", "30000", "How long streams may run on after a request to stop."),
 ];
 

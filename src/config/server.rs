@@ -39,6 +39,8 @@ pub struct Timeouts {
     pub header: Duration,
     /// Longest silence while a client sends its body (`BODY_TIMEOUT`).
     pub body: Duration,
+    /// Longest time in which a client takes nothing of an answer that waits for it (`WRITE_TIMEOUT`).
+    pub write: Duration,
     /// After a request to stop, streams may run on so long (`DRAIN_TIMEOUT`).
     pub drain: Duration,
 }
@@ -92,6 +94,7 @@ pub(super) fn timeouts(written: &mut Written) -> Timeouts {
         stream_idle: written.millis("timeouts.stream_idle_ms", 60_000),
         header: written.millis("timeouts.header_ms", 10_000),
         body: written.millis("timeouts.body_ms", 30_000),
+        write: written.millis("timeouts.write_ms", 60_000),
         drain: written.millis("timeouts.drain_ms", 30_000),
     }
 }

@@ -39,6 +39,7 @@ impl Display for Config {
             ("stream_idle_ms", times.stream_idle),
             ("header_ms", times.header),
             ("body_ms", times.body),
+            ("write_ms", times.write),
             ("drain_ms", times.drain),
         ] {
             writeln!(f, "{name} = {}", Duration::as_millis(&time))?;

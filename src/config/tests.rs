@@ -94,6 +94,7 @@ fn every_variable_is_read() {
         ("STREAM_IDLE_TIMEOUT", "1002"),
         ("HEADER_TIMEOUT", "1003"),
         ("BODY_TIMEOUT", "1004"),
+        ("WRITE_TIMEOUT", "1008"),
         ("DRAIN_TIMEOUT", "1005"),
         ("COOLDOWN_PERIOD", "1006"),
         ("RATE_WINDOW_MS", "1007"),
@@ -118,8 +119,9 @@ fn every_variable_is_read() {
     assert_eq!(config.server.cors, CorsOrigins::List(origins));
     assert_eq!(config.server.max_body_bytes, 1000);
     let t = config.timeouts;
-    let read = [t.request, t.stream_idle, t.header, t.body, t.drain, config.cooldown, config.rate_window];
-    assert_eq!(read.map(millis), [1001, 1002, 1003, 1004, 1005, 1006, 1007]);
+    let read =
+        [t.request, t.stream_idle, t.header, t.body, t.drain, config.cooldown, config.rate_window, t.write];
+    assert_eq!(read.map(millis), [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]);
     assert_eq!(config.log_level, LogLevel::Warn);
     assert_eq!(config.models[0].name, "coder");
     let [cerebras, chutes] = &config.providers[..] else { panic!("two providers") };

@@ -3,7 +3,7 @@
 //! hyper takes a request with both `Content-Length` and `Transfer-Encoding` by the latter and closes the connection
 //! afterwards, which is safe; but a client that sends such a thing deserves to hear of it. And a connection that is
 //! closed while a request is still arriving is reset by the kernel, which takes the answer back out of the client's
-//! hands: so what is left of the request is read first, and thrown away.
+//! hands: so what is left of the request is read first, and thrown away. Nor does it tell when a client stopped reading.
 
 use std::borrow::Cow;
 use std::io;
@@ -114,13 +114,24 @@ pub(super) struct Watched {
     instead: Vec<u8>,
     /// Until when the rest of a request is read; set once everything is written.
     linger: Option<Pin<Box<Sleep>>>,
+    /// How long a client may take nothing of what is to be written.
+    patience: Duration,
+    /// Until when that is; set while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
-    pub(super) fn new(socket: TcpStream) -> (Self, Framing) {
+    pub(super) fn new(socket: TcpStream, patience: Duration) -> (Self, Framing) {
         let framing = Framing::default();
-        let watched =
-            Self { socket, framing: framing.clone(), head: None, instead: Vec::new(), linger: None };
+        let watched = Self {
+            socket,
+            framing: framing.clone(),
+            head: None,
+            instead: Vec::new(),
+            linger: None,
+            patience,
+            stalled: None,
+        };
         (watched, framing)
     }
 
@@ -143,13 +154,32 @@ impl Watched {
 
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.instead.is_empty() {
-            let written = ready!(Pin::new(&mut self.socket).poll_write(context, &self.instead))?;
+            let written = Pin::new(&mut self.socket).poll_write(context, &self.instead);
+            let written = ready!(self.poll_patience(context, written))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.instead.drain(..written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What became of a write, or an error once none has become anything for too long. What the kernel still holds of the
+    /// answer then goes with the connection.
+    fn poll_patience(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(context));
+        let _ = self.socket.set_zero_linger();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -218,7 +248,8 @@ impl AsyncWrite for Watched {
             }
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.poll_patience(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -18,6 +18,7 @@ fn each_wrong_number_says_what_to_write() {
         ("REQUEST_TIMEOUT", "1e4", "not a whole number of milliseconds; write a number such as 30000"),
         ("HEADER_TIMEOUT", "0s", "not a whole number of milliseconds; write a number such as 10000"),
         ("REQUEST_TIMEOUT", "0", "out of range; write a whole number of milliseconds from 1 to 604800000"),
+        ("WRITE_TIMEOUT", "1m", "not a whole number of milliseconds; write 60000"),
         (
             "DRAIN_TIMEOUT",
             "604800001",
