@@ -81,6 +81,9 @@ impl App {
     }
 }
 
+/// What some endpoint takes.
+const EVERY_METHOD: &str = "GET,HEAD,POST,OPTIONS";
+
 /// An endpoint.
 enum Endpoint<'a> {
     Chat,
@@ -120,8 +123,8 @@ impl Endpoint<'_> {
 
     fn methods(&self) -> &'static str {
         match self {
-            Self::Chat | Self::Completions => "POST",
-            _ => "GET,HEAD",
+            Self::Chat | Self::Completions => "POST,OPTIONS",
+            _ => "GET,HEAD,OPTIONS",
         }
     }
 
@@ -137,19 +140,17 @@ where
 {
     let id = server::request_id();
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = if request.method() == Method::OPTIONS {
-        cors::preflight(&app.server.cors, request.headers())
-    } else {
-        let answered = guard::caught(routed(app, &id, request)).await;
-        let mut response = answered.unwrap_or_else(|rejected| {
-            let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
-            let reason = app.proxy.redactor.redact(message);
-            tracing::info!(request_id = id, status, reason = &*reason, "rejected");
-            rejected.into_response()
-        });
+    let asks_what_may_be = request.method() == Method::OPTIONS;
+    let answered = guard::caught(routed(app, &id, request)).await;
+    let mut response = answered.unwrap_or_else(|rejected| {
+        let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
+        let reason = app.proxy.redactor.redact(message);
+        tracing::info!(request_id = id, status, reason = &*reason, "rejected");
+        rejected.into_response()
+    });
+    if !asks_what_may_be {
         cors::add(&app.server.cors, origin.as_ref(), response.headers_mut());
-        response
-    };
+    }
     if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
@@ -161,9 +162,15 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     guard::framing(request.extensions().get::<Framing>(), request.headers())?;
-    guard::origin(app, request.headers())?;
+    guard::host(request.version(), request.headers())?;
     let path = request.uri().path();
-    let Some(endpoint) = endpoint(path) else {
+    let endpoint = endpoint(path);
+    if request.method() == Method::OPTIONS {
+        let methods = endpoint.as_ref().map_or(EVERY_METHOD, Endpoint::methods);
+        return Ok(cors::preflight(&app.server.cors, request.headers(), methods));
+    }
+    guard::origin(app, request.headers())?;
+    let Some(endpoint) = endpoint else {
         let message = format!("There is nothing at {path}; the base URL for agents is /v1.");
         return Err(Error::request(StatusCode::NOT_FOUND, "not_found", message));
     };

@@ -9,10 +9,11 @@ use crate::config::CorsOrigins;
 /// Headers that a page may read.
 const EXPOSED: &str = "retry-after,x-request-id,x-proxy-provider,x-proxy-model,x-proxy-attempts";
 
-/// The answer to a browser that asks whether a page may call.
-pub(super) fn preflight(origins: &CorsOrigins, asked: &HeaderMap) -> Response<Body> {
+/// The answer to whoever asks what may be asked here, and to a browser whether a page may.
+pub(super) fn preflight(origins: &CorsOrigins, asked: &HeaderMap, methods: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST"));
     // Not `*`, which in browsers leaves `Authorization` out.
     if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {

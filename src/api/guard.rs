@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 
 use super::App;
 use super::reply::{Answered, Error};
@@ -24,6 +25,24 @@ pub(super) fn framing(framing: Option<&Framing>, headers: &HeaderMap) -> Result<
         return Ok(());
     }
     refuse("The only Transfer-Encoding taken is `chunked`, and once.")
+}
+
+/// Refuses a request of which two readers would see two hosts, or, in HTTP/1.1, none.
+pub(super) fn host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let sound = match hosts.next() {
+        // What a request is about that has no host.
+        Some(host) => {
+            host.is_empty()
+                || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+        }
+        None => version < Version::HTTP_11,
+    };
+    if sound && hosts.next().is_none() {
+        return Ok(());
+    }
+    let message = "The request must have one well-formed Host header.";
+    Err(Error::request(StatusCode::BAD_REQUEST, "invalid_host", message))
 }
 
 /// Refuses what pages of foreign origins send.
