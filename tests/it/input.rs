@@ -11,6 +11,7 @@ mod bodies;
 mod flood;
 mod framing;
 mod heads;
+mod judge;
 mod mutations;
 
 const CHAT: &str = "/v1/chat/completions";

@@ -20,6 +20,7 @@ mod headers;
 mod hostile;
 mod input;
 mod logging;
+mod machine;
 mod packaging;
 mod presets;
 mod prompts;

@@ -70,12 +70,28 @@ impl Process {
     }
 
     pub(crate) async fn start_in(directory: Scratch, vars: &[(&str, &str)]) -> Self {
-        let mut child = command(&directory, vars)
-            .env("PORT", "0")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        Self::spawn(command(&directory, vars), directory).await
+    }
+
+    /// As a shell starts it, after these words.
+    pub(crate) async fn start_after(words: &str, vars: &[(&str, &str)]) -> Self {
+        let directory = Scratch::new();
+        let binary = command(&directory, vars);
+        let mut shell = Command::new("/bin/sh");
+        let line = format!("{words} exec {}", binary.get_program().display());
+        shell.args(["-c", &line]).env_clear().envs(vars.iter().copied());
+        shell.current_dir(&directory.0).stdin(Stdio::null());
+        Self::spawn(shell, directory).await
+    }
+
+    /// One that was started otherwise, and whose lines somebody else reads.
+    pub(crate) fn of(address: SocketAddr, child: Child, directory: Scratch) -> Self {
+        Self { address, child, lines: Arc::default(), directory }
+    }
+
+    pub(crate) async fn spawn(mut command: Command, directory: Scratch) -> Self {
+        let command = command.env("PORT", "0").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (stderr, seen) = (child.stderr.take().expect("piped"), Arc::clone(&lines));
         std::thread::spawn(move || {
@@ -151,6 +167,13 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a running process");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Time on a processor so far, in hundredths of a second.
+    pub(crate) fn processor_time(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace().skip(11).take(2);
+        fields.map(|field| field.parse::<u64>().expect("a number")).sum()
     }
 
     /// Sends it a signal, by name.

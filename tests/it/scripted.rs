@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,7 @@ enum Script {
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     script: Arc<Mutex<Script>>,
+    asked: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -32,13 +34,14 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let script = Arc::new(Mutex::new(Script::Chunks(Parts::new())));
-        let answers = Arc::clone(&script);
+        let (answers, asked) = (Arc::clone(&script), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&asked);
         let serving = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(connection(socket, Arc::clone(&answers)));
+                tokio::spawn(connection(socket, Arc::clone(&answers), Arc::clone(&count)));
             }
         });
-        Self { address, script, serving }
+        Self { address, script, asked, serving }
     }
 
     pub(crate) fn answer(&self, parts: Parts) {
@@ -53,6 +56,11 @@ impl Scripted {
         *self.script.lock() = Script::Flood(format!("HTTP/1.1 {head}").into_bytes(), piece.into(), times);
     }
 
+    /// How many times it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
@@ -64,9 +72,10 @@ impl Drop for Scripted {
     }
 }
 
-async fn connection(mut socket: TcpStream, script: Arc<Mutex<Script>>) {
+async fn connection(mut socket: TcpStream, script: Arc<Mutex<Script>>, asked: Arc<AtomicUsize>) {
     let _ = socket.set_nodelay(true);
     while read_request(&mut socket).await.is_some() {
+        asked.fetch_add(1, Ordering::Relaxed);
         let script = script.lock().clone();
         let parts = match script {
             Script::Chunks(parts) => parts,

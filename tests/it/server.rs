@@ -3,6 +3,7 @@
 mod gone;
 mod held;
 mod keep_alive;
+mod panic;
 mod slow;
 mod stalled;
 mod start;

@@ -60,6 +60,7 @@ async fn two_ways_to_find_the_end() {
 async fn chunks_that_are_none() {
     let te = "Transfer-Encoding: chunked\r\n";
     let endless = format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(100_000));
+    let trailers = format!("2\r\n{{}}\r\n0\r\n{}\r\n", "X: y\r\n".repeat(100_000));
     let cases = [
         "zz\r\n{}\r\n0\r\n\r\n",
         "-2\r\n{}\r\n0\r\n\r\n",
@@ -68,6 +69,12 @@ async fn chunks_that_are_none() {
         "\r\n{}\r\n0\r\n\r\n",
         "2\n{}\r\n0\r\n\r\n",
         "0x2\r\n{}\r\n0\r\n\r\n",
+        "2;\n{}\r\n0\r\n\r\n",
+        "2;a\rb\n{}\r\n0\r\n\r\n",
+        "2 2\r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}\n0\r\n\r\n",
+        "2\r\n{}\r\n0\r\nX Y: z\r\n\r\n",
+        &trailers,
         &endless,
     ]
     .map(|body| Bad::raw(&body[..body.len().min(15)], with(te, body), 400, "invalid_body"));

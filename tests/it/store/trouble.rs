@@ -209,3 +209,46 @@ async fn a_disk_that_fills_up_is_waited_for() {
     store.close().await;
     assert_eq!(rows(&directory.0.join("state.db")).len(), 1000);
 }
+
+/// As a database looks to a machine whose clock is set back by so much, or forth where it is negative.
+fn set_back(file: &std::path::Path, time: i64) {
+    let connection = Connection::open(file).expect("a database");
+    for (table, column) in
+        [("bucket", "as_of_ms"), ("lease", "heartbeat_ms"), ("learned", "updated_ms"), ("request", "at_ms")]
+    {
+        connection
+            .execute(&format!("UPDATE {table} SET {column} = {column} + ?1"), [time])
+            .expect("a column");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_neither_locks_a_limit_nor_makes_it_larger() {
+    const DAY_MS: i64 = 86_400_000;
+    const LIMIT: usize = 20;
+    for time in [DAY_MS, 365 * DAY_MS, -DAY_MS, -365 * DAY_MS] {
+        let stage = Stage::new().await;
+        let limit =
+            [("CEREBRAS_REQUESTS_PER_MINUTE", "20"), ("RATE_WINDOW_MS", "3600000"), ("HISTORY_DAYS", "0")];
+        let mut process = stage.start(&limit).await;
+        let served = async |process: &Process, times: usize| {
+            let mut cerebras = 0;
+            for _ in 0..times {
+                let reply = process.chat(&question(false)).await.good();
+                cerebras += usize::from(reply.provider() == "cerebras");
+            }
+            cerebras
+        };
+        process.line(IN_USE).await;
+        assert_eq!(served(&process, 5).await, 5);
+        process.signal("TERM");
+        process.exit_code().await;
+        set_back(&stage.file(), time);
+        let process = stage.start(&limit).await;
+        process.line(IN_USE).await;
+        let served = served(&process, 2 * LIMIT).await;
+        // Set back, what was left is there; set forth, time has passed, and the limit is full but no more.
+        let expected = if time > 0 { LIMIT - 5..=LIMIT - 4 } else { LIMIT..=LIMIT + 1 };
+        assert!(expected.contains(&served), "{time}: {served}");
+    }
+}
