@@ -37,6 +37,10 @@ pub enum Kind {
     PaymentRequired,
     /// Nothing, or no payload, before the deadline.
     Timeout,
+    /// No connection to it before the deadline.
+    Unreachable,
+    /// The client's request has taken as long as any may: nothing speaks against the provider.
+    OutOfTime,
     /// It failed, and says so: a 5xx or 408.
     ServerError,
     /// It can't be reached, or the connection broke before any payload.
@@ -127,9 +131,12 @@ impl Kind {
             }
             Self::Connection => trip(2, 1, 30),
             Self::Timeout => trip(if alone { 3 } else { 1 }, 5, 60),
+            // A connection that never comes costs seconds, and one that is refused nothing.
+            Self::Unreachable => trip(if alone { 3 } else { 1 }, 2, 30),
             Self::PaymentRequired | Self::Unauthorized | Self::NotFound | Self::ModelGone => trip(1, 30, 300),
             Self::RateLimited(..)
             | Self::TooLargeForLimit
+            | Self::OutOfTime
             | Self::ContextTooLong
             | Self::Rejected
             | Self::BadRequest => None,
@@ -179,6 +186,8 @@ impl Kind {
             Self::Busy => "busy",
             Self::PaymentRequired => "payment_required",
             Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::OutOfTime => "out_of_time",
             Self::ServerError => "server_error",
             Self::Connection => "connection",
             Self::ErrorInAnswer => "error_in_answer",

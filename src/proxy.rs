@@ -1,5 +1,6 @@
 //! One request from reservation to answer: the only loop over providers in the program.
 //!
+//! - `deadlines`: how long it may take, phase by phase.
 //! - `turn`: the state of one request in that loop: who is next, what was decided.
 //! - `attempt`: one target asked, up to the commit point.
 
@@ -22,12 +23,14 @@ use crate::relay::Relay;
 use crate::report::Report;
 use crate::store::{Condition, Store};
 use crate::target::{Known, Model, Target};
-use crate::upstream::Upstream;
+use crate::upstream::{Patience, Upstream};
 
 mod attempt;
+mod deadlines;
 mod turn;
 
 use attempt::attempt;
+pub use deadlines::Until;
 use turn::{Decision, Turn};
 
 /// Everything that all requests share.
@@ -86,8 +89,8 @@ pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Re
     while let Some(target) = turn.next_target().await {
         let Some(mut reservation) = turn.reserve(&target).await else { continue };
         let model = target.model().to_owned();
-        let deadline = turn.deadline(&target);
-        match attempt(proxy, request, &target, &model, turn.id(), &mut reservation, deadline).await {
+        let deadlines = turn.deadlines(&target);
+        match attempt(proxy, request, &target, &model, turn.id(), &mut reservation, deadlines).await {
             Ok(taken) => {
                 return Ok(taken.into_answer(turn.took(&target, &model), reservation, target, model));
             }
@@ -110,6 +113,7 @@ impl Proxy {
         let own = config.providers.iter().flat_map(|provider| provider.keys.iter().map(|key| &key.secret));
         let keys = own.chain(&config.server.client_keys);
         let redactor = Arc::new(Redactor::new(keys.map(ExposeSecret::expose_secret)));
+        let patience = Patience { connect: config.timeouts.connect, tls: config.timeouts.tls };
         let accounts = Known::all(config, before.map_or(&[], |before| &before.accounts), clock)?;
         Ok(Self {
             models: Model::all(config, &accounts),
@@ -120,8 +124,11 @@ impl Proxy {
             retries: Mutex::default(),
             counters: before.map(|before| Arc::clone(&before.counters)).unwrap_or_default(),
             upstream: match before {
-                Some(before) => before.upstream.clone(),
-                None => Upstream::new(config.extra_ca.as_deref())?,
+                Some(before) => {
+                    before.upstream.set(patience);
+                    before.upstream.clone()
+                }
+                None => Upstream::new(config.extra_ca.as_deref(), patience)?,
             },
         })
     }

@@ -113,6 +113,8 @@ fn by_kind(kind: Kind) -> Outlook {
     match kind {
         Kind::RateLimited(..) | Kind::Busy | Kind::PaymentRequired => Outlook::Quota,
         Kind::Timeout
+        | Kind::Unreachable
+        | Kind::OutOfTime
         | Kind::ServerError
         | Kind::Connection
         | Kind::ErrorInAnswer

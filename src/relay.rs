@@ -21,6 +21,7 @@ use wire::ProviderError;
 use crate::account::Reservation;
 use crate::clock::Clock;
 use crate::failure::Kind;
+use crate::proxy::Until;
 use crate::report::{End, Report};
 use quota::Moment;
 
@@ -39,8 +40,11 @@ pub struct Relay {
     clock: Clock,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
-    /// When something came last. The deadline is put off only once it is there: most never are.
+    /// When the model was heard last; pings and comments are not it. The deadline is put off only once it is there: most
+    /// never are.
     heard: Moment,
+    /// Until when all of it must be here.
+    until: Option<Until>,
     reservation: Option<Reservation>,
     /// The connection is to be broken next.
     broken: Option<Broken>,
@@ -53,21 +57,32 @@ pub struct Relay {
 pub struct Broken(String);
 
 impl Relay {
-    /// Relays a source that has reached its commit point. A silence longer than `idle` breaks it.
+    /// Relays a source that has reached its commit point. A silence longer than `idle` breaks it, and so does `until`.
     #[must_use]
     pub fn new(
         source: Source,
         idle: Duration,
+        until: Option<Until>,
         reservation: Reservation,
         report: Report,
         clock: Clock,
     ) -> Self {
-        // All of it may have come in one read.
-        let silence = if source.stream.is_done() { ENDING } else { idle };
-        let deadline = Box::pin(tokio::time::sleep(silence));
-        let reservation = Some(reservation);
         let heard = clock.now();
-        Self { source, clock, idle, deadline, heard, reservation, broken: None, report }
+        let reservation = Some(reservation);
+        let deadline = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut relay =
+            Self { source, clock, idle, deadline, heard, until, reservation, broken: None, report };
+        // All of it may have come in one read.
+        let left = relay.left(heard);
+        relay.deadline.as_mut().reset(clock.deadline(left));
+        relay
+    }
+
+    /// How long nothing may come from `now` on.
+    fn left(&self, now: Moment) -> Duration {
+        let silence = if self.source.stream.is_done() { ENDING } else { self.idle };
+        let left = silence.saturating_sub(now - self.heard);
+        self.until.map_or(left, |until| left.min(until.left(now)))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -91,22 +106,35 @@ impl Relay {
                 None if self.reservation.is_none() => return Poll::Ready(None),
                 None => {}
             }
+            let (chunks, was_done) = (self.source.stream.chunks(), self.source.stream.is_done());
             if self.source.poll_events(context).is_ready() {
-                self.heard = self.clock.now();
-                if self.source.stream.is_done() {
+                let now = self.clock.now();
+                let is_done = self.source.stream.is_done();
+                if is_done != was_done || self.source.stream.chunks() != chunks {
+                    self.heard = now;
+                }
+                if is_done != was_done {
                     self.deadline.as_mut().reset(self.clock.deadline(ENDING));
+                }
+                if let Some(until) = self.until.filter(|until| until.is_over(now)) {
+                    self.source.finish(&until.describe());
                 }
                 continue;
             }
             ready!(self.deadline.as_mut().poll(context));
-            let silence = if self.source.stream.is_done() { ENDING } else { self.idle };
-            let left = silence.saturating_sub(self.clock.since(self.heard));
+            let now = self.clock.now();
+            let left = self.left(now);
             if !left.is_zero() {
                 self.deadline.as_mut().reset(self.clock.deadline(left));
                 continue;
             }
-            let silence = format!("nothing came for {} s", self.idle.as_secs_f64());
-            self.source.finish(&silence);
+            match self.until.filter(|until| until.is_over(now)) {
+                Some(until) => self.source.finish(&until.describe()),
+                None => {
+                    let silence = self.idle.as_secs_f64();
+                    self.source.finish(&format!("nothing came for {silence} s in the middle of the answer"));
+                }
+            }
         }
     }
 

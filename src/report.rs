@@ -141,6 +141,12 @@ impl Report {
         self.first_payload.get_or_insert(self.clock.since(self.started));
     }
 
+    /// When it came in.
+    #[must_use]
+    pub fn started(&self) -> Moment {
+        self.started
+    }
+
     /// How many times a provider was asked.
     #[must_use]
     pub fn attempts(&self) -> usize {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
 use wire::Spliced;
 
 use crate::coding::{Coding, Decoded};
@@ -24,10 +24,9 @@ mod catalogue;
 mod dial;
 mod tls;
 
+pub use dial::Patience;
 pub use tls::TlsError;
 
-/// How long a provider's host may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than what the providers' own front ends keep an idle connection for.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// Joins our log and the provider's.
@@ -40,7 +39,8 @@ pub type Incoming = Decoded<hyper::body::Incoming>;
 /// The way to the providers.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    client: Client<HttpsConnector<dial::Dialer>, Pieces>,
+    client: Client<dial::Dialer, Pieces>,
+    patience: Arc<Mutex<Patience>>,
 }
 
 impl Upstream {
@@ -50,30 +50,32 @@ impl Upstream {
     /// # Errors
     ///
     /// Certificates that can't be read.
-    pub fn new(extra_ca: Option<&std::path::Path>) -> Result<Self, TlsError> {
+    pub fn new(extra_ca: Option<&std::path::Path>, patience: Patience) -> Result<Self, TlsError> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_keepalive(Some(Duration::from_secs(30)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(extra_ca)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(dial::Dialer::from_environment(http));
+        let patience = Arc::new(Mutex::new(patience));
+        let tls = tls::client_config(extra_ca)?;
+        let dialer = dial::Dialer::from_environment(http, tls, Arc::clone(&patience));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(https);
-        Ok(Self { client })
+            .build(dialer);
+        Ok(Self { client, patience })
+    }
+
+    /// From now on hosts are waited for so long.
+    pub fn set(&self, patience: Patience) {
+        *self.patience.lock() = patience;
     }
 
     /// Sends a chat request under our `id` for it and waits for the head of the response.
     ///
     /// # Errors
     ///
-    /// [`Kind::Connection`]; whether the provider may have seen the request stands in `sent`. [`Kind::NoCompletion`]: the
-    /// answer is compressed in a way that can't be read.
+    /// [`Kind::Connection`], or [`Kind::Unreachable`] where it took too long to get one; whether the provider may have seen
+    /// the request stands in `sent`. [`Kind::NoCompletion`]: the answer is compressed in a way that can't be read.
     pub async fn send(
         &self,
         target: &Target,
@@ -101,7 +103,7 @@ impl Upstream {
     async fn ask(&self, mut request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let answered = self.client.request(request).await;
-        let answer = answered.map_err(|error| Failure::new(Kind::Connection, innermost(&error)))?;
+        let answer = answered.map_err(|error| failure(&error))?;
         let coding = match Coding::of(answer.headers()) {
             Ok(coding) => coding,
             // The status of an error says enough.
@@ -112,6 +114,17 @@ impl Upstream {
         };
         Ok(answer.map(|body| Decoded::new(body, coding)))
     }
+}
+
+fn failure(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(slow) = error.downcast_ref::<dial::Slow>() {
+            return Failure::new(Kind::Unreachable, slow.to_string());
+        }
+        cause = error.source();
+    }
+    Failure::new(Kind::Connection, innermost(error))
 }
 
 /// The reason behind the reasons: the outer ones only say that a connection failed.

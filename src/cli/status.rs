@@ -15,7 +15,7 @@ use super::{FAILED, USAGE};
 use crate::config::{Config, Overrides, Server};
 use crate::server;
 use crate::status::Status;
-use crate::upstream::Upstream;
+use crate::upstream::{Patience, Upstream};
 
 mod table;
 mod words;
@@ -119,7 +119,9 @@ impl Proxy {
             bearer.set_sensitive(true);
             bearer
         });
-        let upstream = Upstream::new(config.as_ref().and_then(|config| config.extra_ca.as_deref()));
+        let patience = Patience { connect: PATIENCE, tls: PATIENCE };
+        let extra_ca = config.as_ref().and_then(|config| config.extra_ca.as_deref());
+        let upstream = Upstream::new(extra_ca, patience);
         Ok(upstream.map_err(Into::into).map(|upstream| Self { upstream, url, ready, authorization }))
     }
 

@@ -31,7 +31,19 @@ const TIMEOUTS: &[Row] = &[
         "30000",
         "Until the first payload of an answer; the last provider left gets four times as long.",
     ),
+    ("timeouts.provider_connect_ms", "3000", "Until a provider has accepted a connection."),
+    ("timeouts.provider_tls_ms", "5000", "Until the TLS handshake on it is over."),
+    (
+        "timeouts.provider_head_ms",
+        "30000",
+        "Until the head of its response; request_ms where nothing is set.",
+    ),
     ("timeouts.stream_idle_ms", "60000", "Longest silence inside a stream that flows."),
+    (
+        "timeouts.total_ms",
+        "0",
+        "Until an answer is over, from the request's arrival on; 0: however long it takes.",
+    ),
     ("timeouts.header_ms", "10000", "A client must have sent its request head by then."),
     ("timeouts.body_ms", "30000", "Longest silence while a client sends its body."),
     (

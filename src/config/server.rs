@@ -31,10 +31,18 @@ pub struct Server {
 /// Deadlines. All are at least 1 ms and at most 7 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the first payload of an answer (`REQUEST_TIMEOUT`).
+    /// Until the first payload of an answer; of a plain one, until it is whole (`REQUEST_TIMEOUT`).
     pub request: Duration,
+    /// Until a provider has accepted a connection, its name looked up (`PROVIDER_CONNECT_TIMEOUT`).
+    pub connect: Duration,
+    /// Until the TLS handshake on it is over (`PROVIDER_TLS_TIMEOUT`).
+    pub tls: Duration,
+    /// Until the head of its response is there (`PROVIDER_HEAD_TIMEOUT`); as long as `request` where nothing is set.
+    pub head: Duration,
     /// Longest silence inside a stream that flows (`STREAM_IDLE_TIMEOUT`).
     pub stream_idle: Duration,
+    /// Until an answer is over, from the request's arrival on; `None`: however long it takes (`TOTAL_TIMEOUT`).
+    pub total: Option<Duration>,
     /// A client must have sent its request head by then (`HEADER_TIMEOUT`).
     pub header: Duration,
     /// Longest silence while a client sends its body (`BODY_TIMEOUT`).
@@ -89,9 +97,23 @@ pub(super) fn server(written: &mut Written, args: &Overrides) -> Server {
 
 /// Resolves the deadlines.
 pub(super) fn timeouts(written: &mut Written) -> Timeouts {
+    let request = written.millis("timeouts.request_ms", 30_000);
+    let whole = u64::try_from(request.as_millis()).unwrap_or(u64::MAX);
+    let total = written.millis_or_off("timeouts.total_ms");
+    for part in ["timeouts.provider_connect_ms", "timeouts.provider_tls_ms", "timeouts.provider_head_ms"] {
+        written.warn_of_longer(part, "timeouts.request_ms", request);
+    }
+    if let Some(total) = total {
+        written.warn_of_longer("timeouts.request_ms", "timeouts.total_ms", total);
+    }
     Timeouts {
-        request: written.millis("timeouts.request_ms", 30_000),
+        request,
+        // A lost SYN is sent again after a second, and its answer then has two.
+        connect: written.millis("timeouts.provider_connect_ms", 3_000),
+        tls: written.millis("timeouts.provider_tls_ms", 5_000),
+        head: written.millis("timeouts.provider_head_ms", whole),
         stream_idle: written.millis("timeouts.stream_idle_ms", 60_000),
+        total,
         header: written.millis("timeouts.header_ms", 10_000),
         body: written.millis("timeouts.body_ms", 30_000),
         write: written.millis("timeouts.write_ms", 60_000),

@@ -36,7 +36,11 @@ impl Display for Config {
         writeln!(f, "\n[timeouts]")?;
         for (name, time) in [
             ("request_ms", times.request),
+            ("provider_connect_ms", times.connect),
+            ("provider_tls_ms", times.tls),
+            ("provider_head_ms", times.head),
             ("stream_idle_ms", times.stream_idle),
+            ("total_ms", times.total.unwrap_or_default()),
             ("header_ms", times.header),
             ("body_ms", times.body),
             ("write_ms", times.write),

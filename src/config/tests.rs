@@ -51,7 +51,9 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.models[0].name, "qwen-3-coder");
     let timeouts = config.timeouts;
     assert_eq!(millis(timeouts.request), 30_000);
+    assert_eq!([timeouts.connect, timeouts.tls, timeouts.head].map(millis), [3_000, 5_000, 30_000]);
     assert_eq!(millis(timeouts.stream_idle), 60_000);
+    assert_eq!(timeouts.total, None);
     assert_eq!(millis(timeouts.header), 10_000);
     assert_eq!(millis(timeouts.body), 30_000);
     assert_eq!(millis(timeouts.drain), 30_000);
@@ -92,6 +94,10 @@ fn every_variable_is_read() {
         ("MAX_BODY_BYTES", "1000"),
         ("REQUEST_TIMEOUT", "1001"),
         ("STREAM_IDLE_TIMEOUT", "1002"),
+        ("PROVIDER_CONNECT_TIMEOUT", "901"),
+        ("PROVIDER_TLS_TIMEOUT", "902"),
+        ("PROVIDER_HEAD_TIMEOUT", "903"),
+        ("TOTAL_TIMEOUT", "2000"),
         ("HEADER_TIMEOUT", "1003"),
         ("BODY_TIMEOUT", "1004"),
         ("WRITE_TIMEOUT", "1008"),
@@ -122,6 +128,7 @@ fn every_variable_is_read() {
     let read =
         [t.request, t.stream_idle, t.header, t.body, t.drain, config.cooldown, config.rate_window, t.write];
     assert_eq!(read.map(millis), [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]);
+    assert_eq!([t.connect, t.tls, t.head, t.total.unwrap_or_default()].map(millis), [901, 902, 903, 2000]);
     assert_eq!(config.log_level, LogLevel::Warn);
     assert_eq!(config.models[0].name, "coder");
     let [cerebras, chutes] = &config.providers[..] else { panic!("two providers") };

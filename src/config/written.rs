@@ -219,6 +219,24 @@ impl Written {
         Duration::from_millis(millis)
     }
 
+    /// The same, where 0 means never, and so does nothing.
+    pub(super) fn millis_or_off(&mut self, key: &str) -> Option<Duration> {
+        let is_off = self.get(key).is_none_or(|text| text == "0");
+        (!is_off).then(|| self.millis(key, WEEK_MS))
+    }
+
+    /// Warns of a duration that is written here and can't matter, since the one at `bound` is over before it.
+    pub(super) fn warn_of_longer(&mut self, key: &str, bound: &str, limit: Duration) {
+        let written = self.get(key).and_then(|text| text.parse::<u64>().ok());
+        if let Some(millis) = written.filter(|millis| u128::from(*millis) > limit.as_millis()) {
+            let (name, bound) = (self.subject(key), self.subject(bound));
+            let limit = limit.as_millis();
+            self.warn(format!(
+                "{name}={millis}: has no effect, since {bound} is over after {limit} milliseconds"
+            ));
+        }
+    }
+
     /// What a person calls the setting at a key: the variable that holds it, or the key itself.
     pub(super) fn subject(&self, key: &str) -> String {
         match self.values.get(key).map(|setting| &setting.place) {

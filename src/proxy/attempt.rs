@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
 use wire::{ChatRequest, ChatStream};
 
+use super::deadlines::{Deadlines, Phase, Until};
 use super::{Answer, AnswerBody, Proxy};
 use crate::account::Reservation;
 use crate::failure::{Failure, Kind, Rule, pairs};
@@ -40,6 +41,7 @@ pub(super) struct Taken<'a> {
     /// The provider's own id of the request.
     id: Option<String>,
     body: TakenBody,
+    until: Option<Until>,
 }
 
 enum TakenBody {
@@ -47,7 +49,7 @@ enum TakenBody {
     Stream(Box<Source>),
 }
 
-/// Asks one target; the failure of one that is cut off by the deadline is a timeout.
+/// Asks one target. A failure for want of time says what was waited for.
 pub(super) async fn attempt<'a>(
     proxy: &'a Proxy,
     request: &ChatRequest,
@@ -55,29 +57,28 @@ pub(super) async fn attempt<'a>(
     model: &str,
     id: &str,
     reservation: &mut Reservation,
-    deadline: Duration,
+    deadlines: Deadlines,
 ) -> Result<Taken<'a>, Failure> {
     let preset = &target.provider.preset;
     let (rules, dialect) = (&preset.errors, preset.headers);
-    let ask = async {
-        let shaped = request.shape(model, &preset.edits);
-        let response = proxy.upstream.send(target, shaped, request.stream, id, reservation.sent()).await?;
-        let (head, body) = response.into_parts();
-        let since_1970 = proxy.clock.since_1970();
-        if head.status != StatusCode::OK {
-            let failure = Failure::from_answer(head.status, &error_body(body).await, rules);
-            return Err(failure.with_evidence(dialect, &head.headers, since_1970));
-        }
-        let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
-        report::learned(&target.label, &reservation.admitted(&readings));
-        let body = if request.stream {
-            TakenBody::Stream(Box::new(committed(proxy, request, rules, &head.headers, body).await?))
-        } else {
-            TakenBody::Plain(whole(body, request, rules).await?)
-        };
-        Ok(Taken { proxy, headers: passed_headers(&head.headers), id: provider_id(&head.headers), body })
+    let shaped = request.shape(model, &preset.edits);
+    let sending = proxy.upstream.send(target, shaped, request.stream, id, reservation.sent());
+    let (head, body) = deadlines.within(Phase::Head, sending).await?.into_parts();
+    let since_1970 = proxy.clock.since_1970();
+    if head.status != StatusCode::OK {
+        let failure = Failure::from_answer(head.status, &error_body(body).await, rules);
+        return Err(failure.with_evidence(dialect, &head.headers, since_1970));
+    }
+    let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
+    report::learned(&target.label, &reservation.admitted(&readings));
+    let body = if request.stream {
+        let source = committed(proxy, request, rules, &head.headers, body);
+        TakenBody::Stream(Box::new(deadlines.within(Phase::Payload, source).await?))
+    } else {
+        TakenBody::Plain(deadlines.within(Phase::Body, whole(body, request, rules)).await?)
     };
-    tokio::time::timeout(deadline, ask).await.map_err(|_| too_late(deadline)).flatten()
+    let (headers, id) = (passed_headers(&head.headers), provider_id(&head.headers));
+    Ok(Taken { proxy, headers, id, body, until: deadlines.until() })
 }
 
 /// The body of an error: the status says the most, so it is not waited for long.
@@ -149,6 +150,7 @@ impl Taken<'_> {
                 AnswerBody::Stream(Box::new(Relay::new(
                     *source,
                     timeouts.stream_idle,
+                    self.until,
                     reservation,
                     report,
                     *clock,
@@ -157,10 +159,6 @@ impl Taken<'_> {
         };
         Answer { target, model, attempts, headers: self.headers, body }
     }
-}
-
-fn too_late(deadline: Duration) -> Failure {
-    Failure::new(Kind::Timeout, format!("sent nothing of an answer within {} s", deadline.as_secs_f64()))
 }
 
 /// The provider's own id of a request, where it tells one.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wire::ChatRequest;
 
 use super::Proxy;
+use super::deadlines::{Deadlines, Until};
 use crate::account::{Reservation, Skip};
 use crate::estimate::Sizes;
 use crate::failure::{Failure, Kind, Next};
@@ -22,8 +23,6 @@ const MOST_LEASES: usize = 3;
 const MOST_PAUSES: usize = 3;
 /// A provider that is merely busy is asked again after this long at the soonest.
 const BUSY_PAUSE: Duration = Duration::from_millis(300);
-/// The last target that is left gets this many times the others' deadline: nobody would answer sooner.
-const LAST_GRACE: u32 = 4;
 
 /// One request on its way.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub(super) struct Turn<'a> {
     pauses: usize,
     /// Those left would take it for money, or slowly: now they are asked for that.
     insists: bool,
+    /// Until when it must be answered to the end.
+    until: Option<Until>,
 }
 
 /// What follows from a failure.
@@ -51,7 +52,8 @@ impl<'a> Turn<'a> {
         let targets = proxy.targets(&request.model).unwrap_or_default();
         let sizes = Sizes::new(request, &proxy.counters, report.client.as_deref());
         let queue = targets.iter().cloned().collect();
-        Self { proxy, targets, sizes, report, queue, pauses: 0, insists: false }
+        let until = proxy.timeouts.total.map(|total| Until::new(report.started(), total));
+        Self { proxy, targets, sizes, report, queue, pauses: 0, insists: false, until }
     }
 
     /// Our id of the request.
@@ -64,6 +66,10 @@ impl<'a> Turn<'a> {
     pub(super) async fn next_target(&mut self) -> Option<Arc<Target>> {
         if self.queue.is_empty() && !std::mem::replace(&mut self.insists, true) {
             self.queue = self.held_back();
+        }
+        let now = self.proxy.clock.now();
+        if self.until.is_some_and(|until| until.is_over(now)) {
+            return None;
         }
         if self.queue.is_empty() {
             let (again, pause) = self.next_round()?;
@@ -97,7 +103,9 @@ impl<'a> Turn<'a> {
                     short.available_at.map_or(Duration::MAX, |at| at - now)
                 }
                 // A connection from the pool may have been closed just then; once is enough to find out.
-                Verdict::Failed(failure) if failure.kind == Kind::Connection && self.pauses == 0 => {
+                Verdict::Failed(failure)
+                    if matches!(failure.kind, Kind::Connection | Kind::Unreachable) && self.pauses == 0 =>
+                {
                     BUSY_PAUSE
                 }
                 Verdict::Failed(failure) if failure.kind == Kind::Busy => {
@@ -146,13 +154,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Until when a target must have begun to answer.
-    pub(super) fn deadline(&self, target: &Target) -> Duration {
-        if self.is_last(target) {
-            self.proxy.timeouts.request * LAST_GRACE
-        } else {
-            self.proxy.timeouts.request
-        }
+    /// How long a target may take.
+    pub(super) fn deadlines(&self, target: &Target) -> Deadlines {
+        Deadlines::new(self.proxy.clock, &self.proxy.timeouts, self.is_last(target), self.until)
     }
 
     /// Whether nobody would be asked after this one.
@@ -215,6 +219,7 @@ impl<'a> Turn<'a> {
         let alone = self.targets.last().is_some_and(|last| std::ptr::eq(&raw const **last, target));
         match failure.kind.trip(failure.retry_after, alone) {
             Some(trip) => reservation.failed(failure.kind, trip),
+            None if failure.kind == Kind::OutOfTime => {}
             // It was reached and gave an answer: a probe has found what it looked for.
             None => reservation.works(),
         }

@@ -37,7 +37,7 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// [`Kind::Connection`].
+    /// [`Kind::Connection`], or [`Kind::Unreachable`].
     pub async fn get(
         &self,
         uri: Uri,

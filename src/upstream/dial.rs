@@ -1,35 +1,91 @@
-//! A TCP connection to a host: straight, or through the operator's HTTP proxy.
+//! A connection to a host: TCP, straight or through the operator's HTTP proxy, then TLS where it is spoken. Each has a
+//! limit of its own, so that a failure names what was waited for.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tower_service::Service;
+
+type Tcp = TokioIo<TcpStream>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a host is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until it has accepted a connection, its name looked up.
+    pub connect: Duration,
+    /// Until the TLS handshake is over.
+    pub tls: Duration,
+}
+
+/// What was waited for in vain.
+#[derive(Debug, Error)]
+pub(super) enum Slow {
+    #[error("did not accept a connection within {} s", .0.as_secs_f64())]
+    Connect(Duration),
+    #[error("did not finish the TLS handshake within {} s", .0.as_secs_f64())]
+    Tls(Duration),
+}
 
 /// Dials hosts.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     http: HttpConnector,
     proxies: Arc<Matcher>,
+    tls: Arc<ClientConfig>,
+    patience: Arc<Mutex<Patience>>,
 }
 
 impl Dialer {
     /// Through what `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` name, but for `NO_PROXY` and this machine itself.
-    pub(super) fn from_environment(http: HttpConnector) -> Self {
-        Self { http, proxies: Arc::new(Matcher::from_env()) }
+    pub(super) fn from_environment(
+        http: HttpConnector,
+        tls: ClientConfig,
+        patience: Arc<Mutex<Patience>>,
+    ) -> Self {
+        Self { http, proxies: Arc::new(Matcher::from_env()), tls: Arc::new(tls), patience }
+    }
+
+    async fn dial(mut self, to: Uri) -> Result<MaybeHttpsStream<Tcp>, BoxError> {
+        let Patience { connect, tls } = *self.patience.lock();
+        // Of several addresses each gets its share.
+        self.http.set_connect_timeout(Some(connect));
+        let tcp = timeout(connect, self.tcp(to.clone())).await.map_err(|_| Slow::Connect(connect))?;
+        let tcp =
+            tcp.map_err(|error| if timed_out(&*error) { Slow::Connect(connect).into() } else { error })?;
+        let mut https = HttpsConnector::from((Dialled(Some(tcp)), self.tls));
+        timeout(tls, https.call(to)).await.map_err(|_| Slow::Tls(tls))?
+    }
+
+    async fn tcp(&mut self, to: Uri) -> Result<Tcp, BoxError> {
+        let intercept = if is_loopback(&to) { None } else { self.proxies.intercept(&to) };
+        let Some(intercept) = intercept else { return Ok(self.http.call(to).await?) };
+        let mut tunnel = Tunnel::new(intercept.uri().clone(), self.http.clone());
+        if let Some(auth) = intercept.basic_auth() {
+            tunnel = tunnel.with_auth(auth.clone());
+        }
+        Ok(tunnel.call(to).await?)
     }
 }
 
 impl Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Response = MaybeHttpsStream<Tcp>;
+    type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -37,17 +93,30 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let intercept = if is_loopback(&to) { None } else { self.proxies.intercept(&to) };
-        let mut http = self.http.clone();
-        let Some(intercept) = intercept else {
-            return Box::pin(async move { Ok(http.call(to).await?) });
-        };
-        let mut tunnel = Tunnel::new(intercept.uri().clone(), http);
-        if let Some(auth) = intercept.basic_auth() {
-            tunnel = tunnel.with_auth(auth.clone());
-        }
-        Box::pin(async move { Ok(tunnel.call(to).await?) })
+        Box::pin(self.clone().dial(to))
     }
+}
+
+/// A TCP connection that is there, for what comes on top of it.
+struct Dialled(Option<Tcp>);
+
+impl Service<Uri> for Dialled {
+    type Response = Tcp;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Tcp>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        std::future::ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    error.downcast_ref().is_some_and(is_late) || error.source().is_some_and(timed_out)
 }
 
 fn is_loopback(uri: &Uri) -> bool {

@@ -14,6 +14,7 @@ mod chaos;
 mod compressed;
 mod config;
 mod count;
+mod deadlines;
 mod egress;
 mod faults;
 mod headers;

@@ -20,6 +20,8 @@ pub struct ChatStream {
     hide_usage: bool,
     usage: Option<Usage>,
     tokens: u64,
+    /// Chunks in which the model spoke.
+    chunks: u64,
     seen: u128,
     finished: u128,
     done: bool,
@@ -47,7 +49,8 @@ impl ChatStream {
     pub fn new(model: &str, wants_usage: bool) -> Self {
         // Kept as long as the stream: no more room than it needs.
         let model = Bytes::copy_from_slice(json::quote(model).as_bytes());
-        Self { model, hide_usage: !wants_usage, usage: None, tokens: 0, seen: 0, finished: 0, done: false }
+        let hide_usage = !wants_usage;
+        Self { model, hide_usage, usage: None, tokens: 0, chunks: 0, seen: 0, finished: 0, done: false }
     }
 
     /// Takes in the next event.
@@ -83,6 +86,7 @@ impl ChatStream {
     fn add(&mut self, chunk: &Chunk) {
         self.usage = chunk.usage.or(self.usage);
         self.tokens += chunk.tokens;
+        self.chunks += u64::from(chunk.seen != 0);
         self.seen |= chunk.seen;
         self.finished |= chunk.finished;
     }
@@ -130,6 +134,13 @@ impl ChatStream {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// In how many chunks the model has spoken, an empty delta included. A provider's pings and comments are none, so this is
+    /// what tells an answer that goes on from a connection that is merely kept open.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        self.chunks
     }
 
     /// About how many tokens of the answer have passed.
@@ -185,6 +196,26 @@ mod tests {
         assert!(stream.is_whole() && stream.is_done());
         assert_eq!(stream.usage().unwrap().total(), 7);
         assert_eq!(stream.counted(), 1);
+    }
+
+    #[test]
+    fn only_the_model_is_heard_in_chunks_of_its_own() {
+        let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+        for (text, chunks) in [
+            (": keep-alive\n\n", 0),
+            ("data:\n\n", 0),
+            (ping, 0),
+            ("data: {\"type\":\"ping\"}\n\n", 0),
+            ("data: {\"choices\":[]}\n\n", 0),
+            (USAGE, 0),
+            (&chunk("{}", ""), 1),
+            (&chunk("{\"content\":\"\"}", ""), 1),
+            (&chunk("{\"content\":\"a\"}", ""), 1),
+        ] {
+            let mut stream = ChatStream::new("m", true);
+            run(&mut stream, text);
+            assert_eq!(stream.chunks(), chunks, "{text}");
+        }
     }
 
     #[test]

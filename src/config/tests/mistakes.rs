@@ -236,3 +236,28 @@ fn seconds_written_as_milliseconds_are_noticed() {
     let expected = "REQUEST_TIMEOUT=30: only 30 milliseconds; if seconds are meant, write 30000";
     assert_eq!(config(&[("REQUEST_TIMEOUT", "30")]).warnings, [expected]);
 }
+
+#[test]
+fn a_deadline_behind_another_is_noticed() {
+    let said = |name: &str, bound: &str, limit: u64| {
+        vec![format!("{name}: has no effect, since {bound} is over after {limit} milliseconds")]
+    };
+    for (vars, warnings) in [
+        (
+            &[("PROVIDER_HEAD_TIMEOUT", "40000")][..],
+            said("PROVIDER_HEAD_TIMEOUT=40000", "timeouts.request_ms", 30_000),
+        ),
+        (
+            &[("PROVIDER_CONNECT_TIMEOUT", "2000"), ("REQUEST_TIMEOUT", "1500")],
+            said("PROVIDER_CONNECT_TIMEOUT=2000", "REQUEST_TIMEOUT", 1_500),
+        ),
+        (
+            &[("REQUEST_TIMEOUT", "20000"), ("TOTAL_TIMEOUT", "10000")],
+            said("REQUEST_TIMEOUT=20000", "TOTAL_TIMEOUT", 10_000),
+        ),
+        // What is not written is no mistake, and 0 is never over.
+        (&[("REQUEST_TIMEOUT", "1500"), ("TOTAL_TIMEOUT", "0")], vec![]),
+    ] {
+        assert_eq!(config(vars).warnings, warnings, "{vars:?}");
+    }
+}
