@@ -1,5 +1,6 @@
 //! One credential at a provider: what it may spend, what it has spent, and whether it is to be left alone.
 //!
+//! - `circuit`: whether it, or one of its models, is to be left alone.
 //! - `calibrations`: how far estimates of prompts have been off.
 //! - `prompts`: what the provider has read lately, and finds in its cache.
 //! - `admission`: what is decided, without clock and lock.
@@ -12,15 +13,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quota::{Level, Moment, Shortfall};
+use quota::{Level, Moment, RetryBudget, Shortfall};
 
 use crate::clock::Clock;
 use crate::config::Provider;
-use crate::estimate::{Estimate, Prefix};
+use crate::estimate::{Estimate, Prefix, Whose};
 use crate::failure::Kind;
 
 pub mod admission;
 mod calibrations;
+mod circuit;
 mod leasing;
 mod prompts;
 mod reservation;
@@ -28,6 +30,7 @@ pub mod status;
 mod terms;
 
 use admission::Admission;
+pub use circuit::CircuitStatus;
 use leasing::Leasing;
 pub use reservation::Reservation;
 pub use status::AccountStatus;
@@ -36,6 +39,8 @@ pub use status::AccountStatus;
 #[derive(Debug)]
 pub struct Account {
     admission: Mutex<Admission>,
+    /// Pays for asking again.
+    retries: Mutex<RetryBudget>,
     /// Its side of the ledger, if there is one.
     leasing: OnceLock<Leasing>,
     clock: Clock,
@@ -46,7 +51,7 @@ pub struct Account {
 pub enum Skip {
     /// A limit is used up.
     Short(Shortfall),
-    /// It is being left alone until then, because of this kind of failure.
+    /// It, or its model, is being left alone until then, because of this kind of failure.
     Open(Moment, Option<Kind>),
     /// Another request is finding out whether it works again.
     Probing,
@@ -64,7 +69,7 @@ impl Account {
     pub fn new(provider: &Provider, minute: Duration, longest_pause: Duration, clock: Clock) -> Self {
         let terms = terms::terms(provider, minute, longest_pause, clock);
         let admission = Mutex::new(Admission::new(terms, clock.now()));
-        Self { admission, leasing: OnceLock::new(), clock }
+        Self { admission, retries: Mutex::default(), leasing: OnceLock::new(), clock }
     }
 
     /// Goes on with other settings; what has been spent, set aside and learned stays.
@@ -82,6 +87,18 @@ impl Account {
         let permit = self.admission.lock().reserve(estimate, alone, self.clock.now())?;
         self.renew();
         Ok(Reservation::new(Arc::clone(self), permit))
+    }
+
+    /// A request goes to it for the first time, and pays for a part of a retry.
+    pub fn asked(&self) {
+        self.retries.lock().deposit();
+    }
+
+    /// Whether it may be asked again for a request that it has failed; if so, that is paid for. Each account pays for its own:
+    /// what spares it in an outage must not depend on how many requests others serve.
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        self.retries.lock().withdraw(self.clock.now())
     }
 
     /// Why it would be passed over now, if it would.
@@ -123,6 +140,12 @@ impl Account {
     #[must_use]
     pub fn status(&self) -> AccountStatus {
         self.admission.lock().status(self.clock.now())
+    }
+
+    /// How the circuit of one of its models stands.
+    #[must_use]
+    pub fn circuit(&self, whose: Whose) -> CircuitStatus {
+        self.admission.lock().circuit(whose, self.clock.now())
     }
 
     /// When it will take a request of this size, if nothing else happens and nobody else does; `None`: never.

@@ -138,7 +138,8 @@ impl Counters {
     }
 }
 
-fn hash(of: impl Hash) -> u64 {
+/// A short name for a model, or a client.
+pub(crate) fn hash(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()

@@ -100,7 +100,43 @@ pub enum Next {
     Client,
 }
 
+/// Whom a failure speaks against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The account: no model of it would do better.
+    Account,
+    /// One model there; another may be well.
+    Model {
+        /// Whether the account is known to work by it: the provider has answered.
+        reached: bool,
+    },
+}
+
 impl Kind {
+    /// Whom it speaks against, if it does.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::RateLimited(..)
+            | Self::PaymentRequired
+            | Self::Unauthorized
+            | Self::NotFound
+            | Self::Connection
+            | Self::Unreachable => Scope::Account,
+            Self::Timeout | Self::OutOfTime => Scope::Model { reached: false },
+            Self::TooLargeForLimit
+            | Self::Busy
+            | Self::ServerError
+            | Self::ErrorInAnswer
+            | Self::EmptyStream
+            | Self::NoCompletion
+            | Self::ModelGone
+            | Self::ContextTooLong
+            | Self::Rejected
+            | Self::BadRequest => Scope::Model { reached: true },
+        }
+    }
+
     /// What follows.
     #[must_use]
     pub fn next(self) -> Next {
@@ -118,6 +154,7 @@ impl Kind {
         let trip = |threshold, base, ceiling| {
             Some(Trip {
                 threshold,
+                by_rate: !alone,
                 hint,
                 base: Duration::from_secs(base),
                 ceiling: Duration::from_secs(ceiling),

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use parking_lot::Mutex;
-use quota::RetryBudget;
 use secrecy::ExposeSecret;
 use wire::{ChatRequest, Redactor};
 
@@ -46,8 +44,6 @@ pub struct Proxy {
     pub clock: Clock,
     /// Takes keys out of text.
     pub redactor: Arc<Redactor>,
-    /// Pays for tries beyond the first round.
-    pub retries: Mutex<RetryBudget>,
     /// Counts prompts.
     pub counters: Arc<Counters>,
     upstream: Upstream,
@@ -121,7 +117,6 @@ impl Proxy {
             timeouts: config.timeouts,
             clock,
             redactor,
-            retries: Mutex::default(),
             counters: before.map(|before| Arc::clone(&before.counters)).unwrap_or_default(),
             upstream: match before {
                 Some(before) => {

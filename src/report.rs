@@ -34,6 +34,14 @@ pub struct Step {
     pub verdict: Verdict,
 }
 
+impl Step {
+    /// Whether it is a failure of this target.
+    #[must_use]
+    pub fn failed_at(&self, target: &Arc<Target>) -> bool {
+        matches!(self.verdict, Verdict::Failed(_)) && Arc::ptr_eq(&self.target, target)
+    }
+}
+
 /// What became of one target.
 #[derive(Clone, Debug)]
 pub enum Verdict {

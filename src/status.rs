@@ -8,8 +8,8 @@ use quota::breaker::State;
 use quota::{Forecast, LimitStatus, Moment};
 use serde::{Deserialize, Serialize};
 
-use crate::account::AccountStatus;
 use crate::account::status::Notice;
+use crate::account::{AccountStatus, CircuitStatus};
 use crate::clock::{self, Clock};
 use crate::proxy::Proxy;
 use crate::store::{Condition, Store};
@@ -61,11 +61,34 @@ pub struct Account {
     pub soft_limits: bool,
     /// What is believed of tokens that were set aside and not used: `returned` or `kept`.
     pub unused_tokens: String,
+    /// What concerns all its models.
+    #[serde(flatten)]
+    pub circuit: Circuit,
+    /// Its limits.
+    pub limits: Vec<Limit>,
+}
+
+/// A model, and what stands behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// What clients ask for.
+    pub model: String,
+    /// Its name there.
+    pub upstream_model: String,
+    /// What concerns it alone.
+    #[serde(flatten)]
+    pub circuit: Circuit,
+}
+
+/// How a circuit stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Circuit {
     /// `closed`, `open` or `half-open`.
-    pub circuit: String,
+    #[serde(rename = "circuit")]
+    pub state: String,
     /// Why it is not closed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub circuit_reason: Option<String>,
+    #[serde(rename = "circuit_reason", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The setting to correct, where one is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_setting: Option<String>,
@@ -75,17 +98,6 @@ pub struct Account {
     /// Until when, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_until: Option<String>,
-    /// Its limits.
-    pub limits: Vec<Limit>,
-}
-
-/// A model, and what stands behind it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Model {
-    /// What clients ask for.
-    pub model: String,
-    /// Its name there.
-    pub upstream_model: String,
 }
 
 /// How a limit stands.
@@ -158,19 +170,19 @@ impl Status {
     pub fn of(proxy: &Proxy, store: &Store) -> Self {
         let targets =
             || proxy.models.iter().flat_map(|model| model.targets.iter().map(move |it| (model, it)));
-        let mut seen: Vec<(&Arc<Target>, AccountStatus, Vec<Model>)> = Vec::new();
+        let mut seen: Vec<(&Arc<Target>, AccountStatus, Vec<Route<'_>>)> = Vec::new();
         for (model, target) in targets() {
-            let model = Model { model: model.name.clone(), upstream_model: target.model().to_owned() };
+            let route = Route { model: &model.name, target, circuit: target.circuit() };
             match seen.iter_mut().find(|(known, ..)| Arc::ptr_eq(&known.account, &target.account)) {
-                Some((.., models)) => models.push(model),
-                None => seen.push((target, target.account.status(), vec![model])),
+                Some((.., routes)) => routes.push(route),
+                None => seen.push((target, target.account.status(), vec![route])),
             }
         }
         // Read last: "at once" is a moment ago by now.
         let now = Now::read(proxy.clock);
         let accounts: Vec<Account> = seen
             .into_iter()
-            .map(|(target, status, models)| Account::new(target, &status, models, now))
+            .map(|(target, status, routes)| Account::new(target, &status, &routes, now))
             .collect();
         let ready = accounts.iter().any(|account| account.ready);
         let soonest = accounts.iter().filter_map(|account| account.ready_in_s).min_by(f64::total_cmp);
@@ -210,31 +222,59 @@ impl Account {
         limits.filter_map(|limit| limit.exhausted_for_s).max_by(f64::total_cmp)
     }
 
-    fn new(target: &Target, status: &AccountStatus, models: Vec<Model>, now: Now) -> Self {
-        let ready_in = status.available_at.map(|at| now.until(at));
+    fn new(target: &Target, status: &AccountStatus, routes: &[Route<'_>], now: Now) -> Self {
+        // As soon as one of its models is, too.
+        let models_at = routes.iter().map(|route| open_until(route.circuit).unwrap_or(now.moment)).min();
+        let ready_in = status.available_at.map(|at| now.until(at.max(models_at.unwrap_or(at))));
         let ready = ready_in == Some(0.0);
-        let open_until = match status.circuit {
-            State::Open { until } => Some(until),
-            _ => None,
-        };
-        let settings = &target.provider.settings;
+        let models = routes.iter().map(|route| Model {
+            model: route.model.to_owned(),
+            upstream_model: route.target.model().to_owned(),
+            circuit: Circuit::new(route.target, route.circuit, now),
+        });
         Self {
             account: target.label.clone(),
             provider: target.name().to_owned(),
-            models,
+            models: models.collect(),
             ready,
             ready_in_s: ready_in.filter(|_| !ready),
             requests_in_flight: status.in_flight,
             concurrent_requests: status.concurrent_requests,
             soft_limits: status.soft,
             unused_tokens: status.settlement.name().to_owned(),
-            circuit: status.circuit.name().to_owned(),
-            circuit_reason: status.tripped_by.map(|kind| kind.name().to_owned()),
-            check_setting: status.tripped_by.and_then(|kind| settings.to_correct(kind)).map(str::to_owned),
-            open_for_s: open_until.map(|until| now.until(until)),
-            open_until: open_until.map(|until| now.utc(until)),
+            circuit: Circuit::new(target, status.circuit, now),
             limits: status.limits.iter().map(|limit| Limit::new(limit, now)).collect(),
         }
+    }
+}
+
+impl Circuit {
+    fn new(target: &Target, status: CircuitStatus, now: Now) -> Self {
+        let CircuitStatus { state, tripped_by } = status;
+        let setting = tripped_by.and_then(|kind| target.provider.settings.to_correct(kind));
+        let until = open_until(status);
+        Self {
+            state: state.name().to_owned(),
+            reason: tripped_by.map(|kind| kind.name().to_owned()),
+            check_setting: setting.map(str::to_owned),
+            open_for_s: until.map(|until| now.until(until)),
+            open_until: until.map(|until| now.utc(until)),
+        }
+    }
+}
+
+/// One way to a model.
+struct Route<'a> {
+    /// What clients ask for.
+    model: &'a str,
+    target: &'a Target,
+    circuit: CircuitStatus,
+}
+
+fn open_until(circuit: CircuitStatus) -> Option<Moment> {
+    match circuit.state {
+        State::Open { until } => Some(until),
+        _ => None,
     }
 }
 
@@ -291,7 +331,7 @@ fn tell(account: &str, status: &AccountStatus, notice: &Notice, now: Now) {
         forecast = limit.forecast,
         runs_out_in_s = limit.runs_out_in_s,
         unused_tokens = status.settlement.name(),
-        circuit = status.circuit.name(),
+        circuit = status.circuit.state.name(),
         "budget"
     );
 }

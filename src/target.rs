@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokens::Template;
 
-use crate::account::Account;
+use crate::account::{Account, CircuitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
-use crate::estimate::Estimate;
+use crate::estimate::{self, Estimate, Whose};
 use crate::store;
 
 /// One credential at a provider as configured, and the names under which it has the model.
@@ -169,6 +169,12 @@ impl Target {
     #[must_use]
     pub fn model(&self) -> &str {
         self.current().map_or("", |model| &model.name)
+    }
+
+    /// How the circuit of the model in use stands.
+    #[must_use]
+    pub fn circuit(&self) -> CircuitStatus {
+        self.account.circuit(Whose { model: estimate::hash(self.model()), client: 0 })
     }
 
     /// How it makes a prompt of a chat, where that is known.

@@ -3,21 +3,21 @@
 //! Books, breaker and experience of one account, with time as an argument. A [`Permit`] goes through it from the
 //! reservation to the end, and each step may be taken once; what is left out is made up for by [`Admission::close`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quota::breaker::State;
 use quota::{
-    Books, Breaker, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used,
-    Window,
+    Books, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used, Window,
 };
 use wire::Usage;
 
 use super::calibrations::Calibrations;
+use super::circuit::{Circuit, CircuitStatus};
 use super::prompts::Prompts;
 use super::{AccountStatus, Skip};
 use crate::config::PromptCache;
-use crate::estimate::{Estimate, Prefix};
-use crate::failure::Kind;
+use crate::estimate::{Estimate, Prefix, Whose};
+use crate::failure::{Kind, Scope};
 
 mod leasing;
 
@@ -56,11 +56,12 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Admission {
     books: Books,
-    breaker: Breaker,
+    /// What concerns all its models.
+    circuit: Circuit,
+    /// What concerns one of them, which another need not have; by the hash that estimates know it by.
+    models: BTreeMap<u64, Circuit>,
     calibrations: Calibrations,
     prompts: Option<Prompts>,
-    /// What opened the breaker last.
-    tripped_by: Option<Kind>,
     under_way: u64,
     /// Whether only what is leased may be spent.
     lease_only: bool,
@@ -74,8 +75,10 @@ pub struct Admission {
 pub struct Permit {
     /// Taken when the books have been told the outcome.
     grant: Option<Grant>,
-    /// Taken when the breaker has.
+    /// Taken when the account's circuit has…
     pass: Option<Pass>,
+    /// …and its model's.
+    model_pass: Option<Pass>,
     estimate: Estimate,
     cost: Cost,
     reserved_at: Moment,
@@ -104,10 +107,10 @@ impl Admission {
     pub fn new(terms: Terms, now: Moment) -> Self {
         Self {
             books: Books::new(&terms.limits, terms.meter, now),
-            breaker: Breaker::new(terms.longest_pause),
+            circuit: Circuit::new(terms.longest_pause),
+            models: BTreeMap::new(),
             calibrations: Calibrations::default(),
             prompts: terms.prompt_cache.map(|cache| Prompts::new(cache, terms.meter.minute, now)),
-            tripped_by: None,
             under_way: 0,
             lease_only: false,
             requests: 0,
@@ -118,7 +121,8 @@ impl Admission {
     /// Goes on under other terms; what has been spent, set aside and learned stays.
     pub fn set(&mut self, terms: Terms, now: Moment) {
         self.books.set_limits(&terms.limits, terms.meter, now);
-        self.breaker.set_longest(terms.longest_pause);
+        let circuits = std::iter::once(&mut self.circuit).chain(self.models.values_mut());
+        circuits.for_each(|circuit| circuit.set_longest(terms.longest_pause));
         if (terms.prompt_cache, terms.meter.minute) != (self.terms.prompt_cache, self.terms.meter.minute) {
             self.prompts = terms.prompt_cache.map(|cache| Prompts::new(cache, terms.meter.minute, now));
         }
@@ -136,17 +140,13 @@ impl Admission {
         self.check_books(cost, alone, now)?;
         self.check_lease(cost, now)?;
         self.check_full()?;
-        let tripped_by = self.tripped_by;
-        let skip = |until: Option<Moment>| until.map_or(Skip::Probing, |until| Skip::Open(until, tripped_by));
-        let quota = matches!(tripped_by, Some(Kind::RateLimited(..)));
-        let pass = match self.breaker.admit(now) {
-            Err(None) if alone && !quota => Pass::Closed,
-            admitted => admitted.map_err(skip)?,
-        };
+        let mut model_pass = Some(self.model(estimate.whose).admit(alone, now)?);
+        let admitted = self.circuit.admit(alone, now);
+        let pass = admitted.inspect_err(|_| self.model(estimate.whose).undecided(&mut model_pass))?;
         self.under_way += 1;
         self.requests += 1;
         let grant = self.books.reserve_anyway(cost, now);
-        Ok(Permit { grant: Some(grant), pass: Some(pass), estimate, cost, reserved_at: now })
+        Ok(Permit { grant: Some(grant), pass: Some(pass), model_pass, estimate, cost, reserved_at: now })
     }
 
     /// Why it would be passed over now, if it would.
@@ -154,13 +154,17 @@ impl Admission {
     pub fn would_skip(&mut self, estimate: Estimate, now: Moment) -> Option<Skip> {
         let cost = self.cost(estimate, now);
         let short = self.check_books(cost, false, now).err().or_else(|| self.check_full().err());
-        short.or_else(|| self.breaker.open_until(now).map(|until| Skip::Open(until, self.tripped_by)))
+        short
+            .or_else(|| self.circuit.would_skip(now))
+            .or_else(|| self.models.get(&estimate.whose.model)?.would_skip(now))
     }
 
     /// When it will take a request of this size, if nothing else happens and nobody else does; `None`: never.
     #[must_use]
     pub fn available_at(&mut self, estimate: Estimate, now: Moment) -> Option<Moment> {
-        let open = self.breaker.open_until(now).unwrap_or(now);
+        let model = self.models.get(&estimate.whose.model);
+        let open = [Some(&self.circuit), model].into_iter().flatten();
+        let open = open.filter_map(|circuit| circuit.open_until(now)).max().unwrap_or(now);
         match self.check_books(self.cost(estimate, now), true, now) {
             Err(Skip::Short(shortfall)) => Some(shortfall.available_at?.max(open)),
             _ => Some(open),
@@ -171,19 +175,23 @@ impl Admission {
     #[must_use]
     pub fn status(&mut self, now: Moment) -> AccountStatus {
         let smallest = Estimate { max_tokens: Some(1), ..Estimate::default() };
-        let circuit = self.breaker.state(now);
         AccountStatus {
             available_at: self.available_at(smallest, now),
             limits: self.books.status(now),
             settlement: self.books.settlement(),
             soft: self.terms.soft,
-            tripped_by: self.tripped_by.filter(|_| circuit != State::Closed),
-            circuit,
+            circuit: self.circuit.status(now),
             in_flight: self.under_way,
             concurrent_requests: self.terms.concurrent_requests,
             requests: self.requests,
             hour: Window::Hour.length(self.terms.meter.minute),
         }
+    }
+
+    /// How the circuit of one of its models stands.
+    #[must_use]
+    pub fn circuit(&mut self, whose: Whose, now: Moment) -> CircuitStatus {
+        self.model(whose).status(now)
     }
 
     /// Whether its limits only say when others are to be preferred.
@@ -264,6 +272,7 @@ impl Admission {
         scope: (Option<Dimension>, Option<Window>),
         hint: Option<Duration>,
         readings: &[Reading],
+        jitter: f64,
         now: Moment,
     ) -> Refused {
         let Some(grant) = permit.grant.take() else {
@@ -277,8 +286,8 @@ impl Admission {
                 prompts.refuted(now);
             }
             let base = refused.available_at.map_or(Duration::ZERO, |moment| moment - now).max(SHORTEST_PAUSE);
-            let trip = Trip { threshold: 1, hint, base, ceiling: Duration::MAX };
-            self.failed(permit, Kind::RateLimited(scope.0, scope.1), trip, now);
+            let trip = Trip { threshold: 1, by_rate: false, hint, base, ceiling: Duration::MAX };
+            self.failed(permit, Kind::RateLimited(scope.0, scope.1), trip, jitter, now);
         }
         Refused { foreseen: refused.foreseen, lessons: refused.lessons }
     }
@@ -288,28 +297,36 @@ impl Admission {
         permit.grant.take().map(|grant| self.books.too_large(grant, readings, now)).unwrap_or_default()
     }
 
-    /// The provider works: the circuit closes.
-    pub fn works(&mut self, permit: &mut Permit) {
-        if let Some(pass) = permit.pass {
-            self.breaker.succeeded(pass);
-            // What comes after is about a closed circuit.
-            permit.pass = Some(Pass::Closed);
-        }
+    /// The provider works, and so does its model: the circuits close.
+    pub fn works(&mut self, permit: &mut Permit, now: Moment) {
+        self.circuit.works(&mut permit.pass, now);
+        let model = permit.estimate.whose;
+        self.model(model).works(&mut permit.model_pass, now);
     }
 
     /// An answer has begun: a probe has found what it looked for. The rest is told when the answer is over.
-    pub fn probed(&mut self, permit: &mut Permit) {
-        if permit.pass == Some(Pass::Probe) {
-            self.works(permit);
+    pub fn probed(&mut self, permit: &mut Permit, now: Moment) {
+        if [permit.pass, permit.model_pass].contains(&Some(Pass::Probe)) {
+            self.works(permit, now);
         }
     }
 
-    /// It failed in a way that speaks against the provider.
-    pub fn failed(&mut self, permit: &mut Permit, kind: Kind, trip: Trip, now: Moment) {
-        if let Some(pass) = permit.pass.take()
-            && self.breaker.failed(pass, trip, now)
-        {
-            self.tripped_by = Some(kind);
+    /// The provider has answered, without asking its model.
+    pub fn answered(&mut self, permit: &mut Permit, now: Moment) {
+        self.circuit.works(&mut permit.pass, now);
+    }
+
+    /// It failed in a way that speaks against the provider, or against its model alone.
+    pub fn failed(&mut self, permit: &mut Permit, kind: Kind, trip: Trip, jitter: f64, now: Moment) {
+        match kind.scope() {
+            Scope::Account => self.circuit.failed(&mut permit.pass, kind, trip, jitter, now),
+            Scope::Model { reached } => {
+                let model = permit.estimate.whose;
+                self.model(model).failed(&mut permit.model_pass, kind, trip, jitter, now);
+                if reached {
+                    self.circuit.works(&mut permit.pass, now);
+                }
+            }
         }
     }
 
@@ -326,9 +343,13 @@ impl Admission {
     }
 
     fn undecided(&mut self, permit: &mut Permit) {
-        if let Some(pass) = permit.pass.take() {
-            self.breaker.undecided(pass);
-        }
+        self.circuit.undecided(&mut permit.pass);
+        self.model(permit.estimate.whose).undecided(&mut permit.model_pass);
+    }
+
+    fn model(&mut self, whose: Whose) -> &mut Circuit {
+        let longest = self.terms.longest_pause;
+        self.models.entry(whose.model).or_insert_with(|| Circuit::new(longest))
     }
 
     /// The prompt and what was counted of the answer, with a margin, but no more than was set aside.

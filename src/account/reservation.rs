@@ -73,7 +73,10 @@ impl Reservation {
         readings: &[Reading],
     ) -> Refused {
         let now = self.account.clock.now();
-        let refused = self.account.admission.lock().refused(&mut self.permit, scope, hint, readings, now);
+        let refused = {
+            let mut admission = self.account.admission.lock();
+            admission.refused(&mut self.permit, scope, hint, readings, fastrand::f64(), now)
+        };
         self.account.learn(&refused.lessons);
         refused
     }
@@ -86,20 +89,28 @@ impl Reservation {
         lessons
     }
 
-    /// The provider works: the circuit closes.
+    /// The provider works, and so does its model: the circuits close.
     pub fn works(&mut self) {
-        self.account.admission.lock().works(&mut self.permit);
+        let now = self.account.clock.now();
+        self.account.admission.lock().works(&mut self.permit, now);
+    }
+
+    /// The provider has answered, without asking its model.
+    pub fn answered(&mut self) {
+        let now = self.account.clock.now();
+        self.account.admission.lock().answered(&mut self.permit, now);
     }
 
     /// An answer has begun: a probe has found what it looked for. The rest is told when the answer is over.
     pub fn probed(&mut self) {
-        self.account.admission.lock().probed(&mut self.permit);
+        let now = self.account.clock.now();
+        self.account.admission.lock().probed(&mut self.permit, now);
     }
 
-    /// It failed in a way that speaks against the provider.
+    /// It failed in a way that speaks against the provider, or against its model alone.
     pub fn failed(&mut self, kind: Kind, trip: Trip) {
         let now = self.account.clock.now();
-        self.account.admission.lock().failed(&mut self.permit, kind, trip, now);
+        self.account.admission.lock().failed(&mut self.permit, kind, trip, fastrand::f64(), now);
     }
 }
 

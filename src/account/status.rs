@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use quota::breaker::State;
 use quota::{Dimension, LimitStatus, Moment, Settlement};
 
-use crate::failure::Kind;
+use super::CircuitStatus;
 
 /// A limit by the day is worth a line when so many percent of it are spent; the last also when it has no room for a usual
 /// request: a little is always left over.
@@ -22,10 +21,8 @@ pub struct AccountStatus {
     pub settlement: Settlement,
     /// Whether the limits only say when others are to be preferred.
     pub soft: bool,
-    /// What its breaker lets through.
-    pub circuit: State,
-    /// Why it does not let everything through.
-    pub tripped_by: Option<Kind>,
+    /// Its own circuit, which its models share.
+    pub circuit: CircuitStatus,
     /// When it takes the smallest request, if nobody else does; `None`: never as things are.
     pub available_at: Option<Moment>,
     /// Requests under way.

@@ -48,7 +48,6 @@ pub(super) enum Decision {
 
 impl<'a> Turn<'a> {
     pub(super) fn new(proxy: &'a Proxy, request: &'a ChatRequest, report: Report) -> Self {
-        proxy.retries.lock().deposit();
         let targets = proxy.targets(&request.model).unwrap_or_default();
         let sizes = Sizes::new(request, &proxy.counters, report.client.as_deref());
         let queue = targets.iter().cloned().collect();
@@ -113,12 +112,14 @@ impl<'a> Turn<'a> {
                 }
                 _ => Duration::MAX,
             };
-            if wait <= LONGEST_PAUSE {
+            // One that was not asked is not asked again.
+            let is_retry = matches!(step.verdict, Verdict::Failed(_));
+            if wait <= LONGEST_PAUSE && (!is_retry || step.target.account.may_retry()) {
                 pause = pause.min(wait);
                 again.push_back(Arc::clone(&step.target));
             }
         }
-        if again.is_empty() || !self.proxy.retries.lock().withdraw() {
+        if again.is_empty() {
             return None;
         }
         self.pauses += 1;
@@ -144,6 +145,9 @@ impl<'a> Turn<'a> {
         }
         match reserved {
             Ok(reservation) => {
+                if !self.report.steps.iter().any(|step| step.failed_at(target)) {
+                    target.account.asked();
+                }
                 self.report.reserved = reservation.reserved();
                 Some(reservation)
             }
@@ -220,8 +224,8 @@ impl<'a> Turn<'a> {
         match failure.kind.trip(failure.retry_after, alone) {
             Some(trip) => reservation.failed(failure.kind, trip),
             None if failure.kind == Kind::OutOfTime => {}
-            // It was reached and gave an answer: a probe has found what it looked for.
-            None => reservation.works(),
+            // It was reached and gave an answer, for which it needed no model: a probe of it has found what it looked for.
+            None => reservation.answered(),
         }
     }
 

@@ -11,6 +11,7 @@ mod agents;
 mod books;
 mod bytes;
 mod chaos;
+mod circuit;
 mod compressed;
 mod config;
 mod count;

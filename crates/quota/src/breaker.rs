@@ -2,17 +2,31 @@
 //!
 //! Open means no traffic. Every pause ends half-open: one request goes through, the others wait for what becomes
 //! of it. A pause is extended by what happens meanwhile, never shortened.
+//!
+//! It opens after some failures in a row, and where half of at least ten requests failed within half a minute: a provider that fails
+//! every other time is never down, and still costs every other request a detour.
 
 use std::time::Duration;
 
 use crate::time::Moment;
 
-/// The circuit breaker of one account.
+mod recent;
+
+use recent::Recent;
+
+/// A pause of our own making is longer by up to this part of it, so that several processes do not probe together.
+const JITTER: f64 = 0.25;
+/// One that the provider asked for by this much at the most: it knows when it is back.
+const HINT_JITTER: Duration = Duration::from_millis(500);
+
+/// One circuit breaker.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     state: State,
     /// Failures in a row while closed.
     failures: u32,
+    /// What came of the last requests while closed.
+    recent: Recent,
     /// Pauses in a row without a success between them; each doubles the next.
     pauses: u32,
     /// No pause is longer.
@@ -62,6 +76,9 @@ pub enum Pass {
 pub struct Trip {
     /// The circuit opens with this many failures in a row; 1 opens at once.
     pub threshold: u32,
+    /// And with this one if half of the last requests failed. Not where nobody else could be asked: an answer every other time is
+    /// better than none.
+    pub by_rate: bool,
     /// What the provider asked for.
     pub hint: Option<Duration>,
     /// The first pause where it asked for none; doubled each time the probe fails.
@@ -74,7 +91,7 @@ impl Breaker {
     /// A closed breaker whose pauses never exceed `longest`.
     #[must_use]
     pub fn new(longest: Duration) -> Self {
-        Self { state: State::Closed, failures: 0, pauses: 0, longest }
+        Self { state: State::Closed, failures: 0, recent: Recent::default(), pauses: 0, longest }
     }
 
     /// No later pause exceeds `longest`; one that runs ends as it was told.
@@ -118,9 +135,12 @@ impl Breaker {
     }
 
     /// The request reached a provider that works.
-    pub fn succeeded(&mut self, pass: Pass) {
+    pub fn succeeded(&mut self, pass: Pass, now: Moment) {
         match (self.state, pass) {
-            (State::Closed, _) => self.failures = 0,
+            (State::Closed, _) => {
+                self.failures = 0;
+                self.recent.add(false, now);
+            }
             (State::HalfOpen { .. }, Pass::Probe) => {
                 *self = Self::new(self.longest);
             }
@@ -129,22 +149,29 @@ impl Breaker {
         }
     }
 
-    /// The request failed in a way that speaks against the provider. Returns whether it opened the circuit.
-    pub fn failed(&mut self, pass: Pass, trip: Trip, now: Moment) -> bool {
+    /// The request failed in a way that speaks against the provider. `jitter`, from 0 to 1, is chance: how much a pause is
+    /// lengthened of what it may be. Returns whether the circuit was opened.
+    pub fn failed(&mut self, pass: Pass, trip: Trip, jitter: f64, now: Moment) -> bool {
         let before = self.state;
         match (self.state, pass) {
             (State::Closed, _) => {
                 self.failures += 1;
-                if self.failures >= trip.threshold {
-                    self.open(trip, now);
+                self.recent.add(true, now);
+                if self.failures >= trip.threshold || trip.by_rate && self.recent.mostly_failed() {
+                    self.open(trip, jitter, now);
                 }
             }
-            (State::HalfOpen { .. }, Pass::Probe) => self.open(trip, now),
+            (State::HalfOpen { .. }, Pass::Probe) => self.open(trip, jitter, now),
             (State::Open { until }, _) => {
-                let hinted = trip.hint.map_or(until, |hint| now + hint.min(self.longest));
+                let hinted = trip.hint.map_or(until, |hint| now + self.pause(hint, true, jitter));
                 self.state = State::Open { until: until.max(hinted) };
             }
-            (State::HalfOpen { .. }, Pass::Closed) => {}
+            // It was sent before the trip, but what the provider asks for it asks for now.
+            (State::HalfOpen { .. }, Pass::Closed) => {
+                if let Some(hint) = trip.hint {
+                    self.state = State::Open { until: now + self.pause(hint, true, jitter) };
+                }
+            }
         }
         !matches!(before, State::Open { .. }) && matches!(self.state, State::Open { .. })
     }
@@ -156,11 +183,20 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, trip: Trip, now: Moment) {
+    fn open(&mut self, trip: Trip, jitter: f64, now: Moment) {
         let doubled = trip.base.saturating_mul(1 << self.pauses.min(16)).min(trip.ceiling);
-        let pause = trip.hint.unwrap_or(doubled).min(self.longest);
-        self.pauses += 1;
+        let pause = self.pause(trip.hint.unwrap_or(doubled), trip.hint.is_some(), jitter);
+        self.pauses = self.pauses.saturating_add(1);
         self.failures = 0;
+        self.recent = Recent::default();
         self.state = State::Open { until: now + pause };
+    }
+
+    /// A pause with its jitter, which never makes it shorter than was asked for, nor longer than any may be.
+    fn pause(&self, pause: Duration, hinted: bool, jitter: f64) -> Duration {
+        let most = pause.min(self.longest).mul_f64(JITTER);
+        let more = if hinted { most.min(HINT_JITTER) } else { most }.mul_f64(jitter.clamp(0.0, 1.0));
+        // What is cut short anyway varies below the bound.
+        if pause > self.longest { self.longest - more } else { (pause + more).min(self.longest) }
     }
 }

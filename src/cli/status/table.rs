@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{amount, time};
-use crate::status::{Account, Limit, Status};
+use crate::status::{Account, Circuit, Limit, Status};
 
 const WIDTH: usize = 80;
 const BAR: usize = 10;
@@ -63,6 +63,14 @@ pub(super) fn table(status: &Status, url: &str, style: Style) -> String {
     for account in &status.accounts {
         let _ = writeln!(text, "\n{}", heading(account));
         let _ = writeln!(text, "  {}", state(account, style));
+        let mut told: Vec<&str> = Vec::new();
+        for model in &account.models {
+            let name = model.upstream_model.as_str();
+            if let Some(circuit) = circuit(&model.circuit, style).filter(|_| !told.contains(&name)) {
+                told.push(name);
+                let _ = writeln!(text, "  {name}: {circuit}");
+            }
+        }
         for limit in &account.limits {
             let _ = writeln!(text, "  {}", line(limit, width, style).trim_end());
         }
@@ -105,16 +113,15 @@ fn heading(account: &Account) -> String {
 
 /// Whether it serves, and why not.
 fn state(account: &Account, style: Style) -> String {
-    let mut text = match (account.circuit.as_str(), account.open_for_s) {
-        (_, Some(seconds)) => style.paint(Colour::Bad, &format!("circuit open for {}", time(seconds))),
-        ("half-open", _) => {
-            style.paint(Colour::Low, "circuit half-open: the next request finds out whether it works")
-        }
-        _ if !account.ready => {
+    let models_open = account.models.iter().all(|model| model.circuit.open_for_s.is_some());
+    let mut text = match circuit(&account.circuit, style) {
+        Some(circuit) => circuit,
+        None if !account.ready => {
             let when = account.ready_in_s.map_or_else(|| "never".to_owned(), |it| format!("in {}", time(it)));
-            style.paint(Colour::Bad, &format!("used up, ready {when}"))
+            let why = if models_open { "no model works" } else { "used up" };
+            style.paint(Colour::Bad, &format!("{why}, ready {when}"))
         }
-        _ => match account.no_room_for_s() {
+        None => match account.no_room_for_s() {
             Some(seconds) => {
                 let text = format!("ready for small requests, for usual ones in {}", time(seconds));
                 style.paint(Colour::Low, &text)
@@ -122,12 +129,6 @@ fn state(account: &Account, style: Style) -> String {
             None => style.paint(Colour::Good, "ready"),
         },
     };
-    if let Some(reason) = &account.circuit_reason {
-        let _ = write!(text, ", after {}", reason.replace('_', " "));
-    }
-    if let Some(setting) = &account.check_setting {
-        let _ = write!(text, ": check {setting}");
-    }
     match (account.requests_in_flight, account.concurrent_requests) {
         (0, _) => {}
         (count, Some(most)) => {
@@ -147,6 +148,24 @@ fn state(account: &Account, style: Style) -> String {
         text.push_str(", keeps unused tokens");
     }
     text
+}
+
+/// What a circuit that is not closed lets through, and why.
+fn circuit(circuit: &Circuit, style: Style) -> Option<String> {
+    let mut text = match (circuit.state.as_str(), circuit.open_for_s) {
+        (_, Some(seconds)) => style.paint(Colour::Bad, &format!("circuit open for {}", time(seconds))),
+        ("half-open", _) => {
+            style.paint(Colour::Low, "circuit half-open: the next request finds out whether it works")
+        }
+        _ => return None,
+    };
+    if let Some(reason) = &circuit.reason {
+        let _ = write!(text, ", after {}", reason.replace('_', " "));
+    }
+    if let Some(setting) = &circuit.check_setting {
+        let _ = write!(text, ": check {setting}");
+    }
+    Some(text)
 }
 
 fn label(limit: &Limit) -> String {

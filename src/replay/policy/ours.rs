@@ -68,7 +68,7 @@ impl Policy for Ours {
     fn head(&mut self, id: usize, now: Moment) {
         if let Some(permit) = self.sent.get_mut(&id) {
             self.admission.admitted(permit, &[], now);
-            self.admission.probed(permit);
+            self.admission.probed(permit, now);
         }
     }
 
@@ -79,7 +79,7 @@ impl Policy for Ours {
             cached_tokens: Some(request.cached_tokens),
             completion_tokens: request.completion_tokens,
         };
-        self.admission.works(&mut permit);
+        self.admission.works(&mut permit, now);
         self.admission.settle(&mut permit, Some(usage), request.completion_tokens, now);
         self.admission.close(&mut permit, true, request.completion_tokens, now);
     }
@@ -88,7 +88,7 @@ impl Policy for Ours {
         let Some(mut permit) = self.sent.remove(&id) else { return Refused::Spill };
         let Limit { dimension, window, .. } = limit(refusal.limit);
         let hint = Some(Duration::from_micros(refusal.retry_after));
-        self.admission.refused(&mut permit, (Some(dimension), Some(window)), hint, &[], now);
+        self.admission.refused(&mut permit, (Some(dimension), Some(window)), hint, &[], 0.0, now);
         self.admission.close(&mut permit, false, 0, now);
         Refused::Spill
     }

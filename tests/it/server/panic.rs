@@ -142,7 +142,18 @@ async fn a_connection_that_panics_takes_no_other_with_it() {
     let address = listener.local_addr().expect("an address");
     let (mine, timeouts) = (
         Mine::default(),
-        Timeouts { request: HANG, stream_idle: HANG, header: HANG, body: HANG, write: HANG, drain: HANG },
+        Timeouts {
+            connect: HANG,
+            tls: HANG,
+            head: HANG,
+            request: HANG,
+            stream_idle: HANG,
+            total: None,
+            header: HANG,
+            body: HANG,
+            write: HANG,
+            drain: HANG,
+        },
     );
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = server::serve(listener, mine.clone(), timeouts, async {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers outside of test functions")]
 
+mod circuit;
 mod evidence;
 mod forecast;
 mod invariants;

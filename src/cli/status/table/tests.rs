@@ -18,8 +18,10 @@ fn limit(dimension: &str, window: &str, capacity: u64, available: i64) -> Value 
 }
 
 fn account(name: &str, models: &[&str], limits: &[Value]) -> Value {
-    let models: Vec<Value> =
-        models.iter().map(|name| json!({"model": "m", "upstream_model": name})).collect();
+    let models: Vec<Value> = models
+        .iter()
+        .map(|name| json!({"model": "m", "upstream_model": name, "circuit": "closed"}))
+        .collect();
     json!({
         "account": name, "provider": "p", "models": models, "ready": true, "requests_in_flight": 0,
         "soft_limits": false, "unused_tokens": "returned", "circuit": "closed", "limits": limits,
@@ -95,6 +97,30 @@ b                                                                              m
   ready, no limit is known
 ";
     assert_eq!(table(&super::tests::status(&status), "http://[::1]:3000", PLAIN), expected);
+}
+
+#[test]
+fn one_model_in_trouble() {
+    let open = json!({"circuit": "open", "open_for_s": 3.2, "circuit_reason": "model_gone", "check_setting": "MODELS"});
+    let mut some = account("Cerebras", &["a", "b", "a"], &[]);
+    some["models"][1] = with(some["models"][1].clone(), &open);
+    let mut all = with(account("Chutes", &["c", "c"], &[]), &json!({"ready": false, "ready_in_s": 3.2}));
+    for index in 0..2 {
+        all["models"][index] = with(all["models"][index].clone(), &open);
+    }
+    let status = json!({"ready": true, "accounts": [some, all]});
+    let expected = "\
+READY: Cerebras  u
+
+Cerebras                                                                 a, b, a
+  ready, no limit is known
+  b: circuit open for 4s, after model gone: check MODELS
+
+Chutes                                                                         c
+  no model works, ready in 4s, no limit is known
+  c: circuit open for 4s, after model gone: check MODELS
+";
+    assert_eq!(table(&super::tests::status(&status), "u", PLAIN), expected);
 }
 
 #[test]
