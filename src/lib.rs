@@ -17,6 +17,7 @@
 //! - [`relay`]: a streamed answer on its way.
 //! - [`report`]: what was decided, step by step; the log line and the history's row.
 //! - [`ledger`]: where accounts get their budget from.
+//! - [`rules`]: what providers have taught of the requests that they take.
 //! - [`status`]: how the accounts stand: for `/ready`, the log and the command.
 //! - [`store`]: the database of history and books, and its thread.
 //! - [`coding`]: compressed bodies, from either side.
@@ -42,6 +43,7 @@ pub mod relay;
 pub mod reload;
 pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod server;
 pub mod status;
 pub mod store;

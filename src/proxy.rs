@@ -2,6 +2,7 @@
 //!
 //! - `deadlines`: how long it may take, phase by phase.
 //! - `turn`: the state of one request in that loop: who is next, what was decided.
+//! - `trials`: the request as it is sent, and what is tried where it is refused for its form.
 //! - `attempt`: one target asked, up to the commit point.
 
 use std::sync::Arc;
@@ -19,12 +20,14 @@ use crate::ledger::Ledger;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::report::Report;
+use crate::rules::Rules;
 use crate::store::{Condition, Store};
 use crate::target::{Known, Model, Target};
 use crate::upstream::{Patience, Upstream};
 
 mod attempt;
 mod deadlines;
+mod trials;
 mod turn;
 
 use attempt::attempt;
@@ -85,8 +88,8 @@ pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Re
     while let Some(target) = turn.next_target().await {
         let Some(mut reservation) = turn.reserve(&target).await else { continue };
         let model = target.model().to_owned();
-        let deadlines = turn.deadlines(&target);
-        match attempt(proxy, request, &target, &model, turn.id(), &mut reservation, deadlines).await {
+        let (body, deadlines) = (turn.shape(&target, &model), turn.deadlines(&target));
+        match attempt(proxy, request, &target, body, turn.id(), &mut reservation, deadlines).await {
             Ok(taken) => {
                 return Ok(taken.into_answer(turn.took(&target, &model), reservation, target, model));
             }
@@ -137,6 +140,13 @@ impl Proxy {
         for known in &self.accounts {
             known.account.attach(Ledger::new(store, known.fingerprint(), &process, self.clock));
         }
+        self.rules().for_each(|rules| rules.attach(store));
+    }
+
+    /// What each provider has taught of the requests that it takes.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rules>> {
+        let providers = self.accounts.chunk_by(|one, next| Arc::ptr_eq(&one.rules, &next.rules));
+        providers.filter_map(|accounts| Some(&accounts.first()?.rules))
     }
 
     /// One account for each key, in order of preference.

@@ -11,6 +11,7 @@ use crate::account::{Account, CircuitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
 use crate::estimate::{self, Estimate, Whose};
+use crate::rules::Rules;
 use crate::store;
 
 /// One credential at a provider as configured, and the names under which it has the model.
@@ -22,6 +23,8 @@ pub struct Target {
     pub label: String,
     /// Its books and breaker.
     pub account: Arc<Account>,
+    /// What the provider has taught of the requests that it takes.
+    pub rules: Arc<Rules>,
     /// The `authorization` header, marked sensitive; `None` where none is asked for.
     pub authorization: Option<HeaderValue>,
     /// In order of preference, never empty.
@@ -46,6 +49,8 @@ pub struct Known {
     secret: Option<SecretString>,
     label: String,
     authorization: Option<HeaderValue>,
+    /// The provider's, for all of its accounts.
+    pub rules: Arc<Rules>,
     /// The account itself.
     pub account: Arc<Account>,
 }
@@ -64,6 +69,9 @@ impl Known {
         let mut accounts = Vec::new();
         for provider in &config.providers {
             let provider = Arc::new(provider.clone());
+            let rules = known.iter().find(|known| known.is_at(&provider));
+            let rules =
+                rules.map_or_else(|| Arc::new(Rules::new(&provider, clock)), |it| Arc::clone(&it.rules));
             let keys = provider.keys.iter().map(|key| Some(key.secret.clone()));
             let keys: Vec<_> = if provider.keys.is_empty() { vec![None] } else { keys.collect() };
             for (index, secret) in keys.iter().enumerate() {
@@ -82,6 +90,7 @@ impl Known {
                     authorization: secret.as_ref().map(authorization).transpose()?,
                     provider: Arc::clone(&provider),
                     secret: secret.clone(),
+                    rules: Arc::clone(&rules),
                     account,
                 });
             }
@@ -114,12 +123,15 @@ impl Known {
         self.authorization.clone()
     }
 
+    /// Whether it is at this provider, whatever else has changed.
+    fn is_at(&self, provider: &Provider) -> bool {
+        self.provider.name == provider.name && self.provider.endpoint == provider.endpoint
+    }
+
     /// Whether it is this key at this provider, whatever else has changed.
     fn is(&self, provider: &Provider, secret: Option<&SecretString>) -> bool {
         let exposed = |secret: Option<&SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
-        self.provider.name == provider.name
-            && self.provider.endpoint == provider.endpoint
-            && exposed(self.secret.as_ref()) == exposed(secret)
+        self.is_at(provider) && exposed(self.secret.as_ref()) == exposed(secret)
     }
 }
 
@@ -153,6 +165,7 @@ impl Target {
             provider: Arc::clone(&known.provider),
             label: known.label.clone(),
             account: Arc::clone(&known.account),
+            rules: Arc::clone(&known.rules),
             authorization: known.authorization.clone(),
             models,
             retired: Mutex::new(0),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use qwen_3_coder_proxy::config::{Config, Overrides};
 use serde_json::Value;
-use wire::{ChatRequest, FieldEdit};
+use wire::{ChatRequest, FieldEdit, Rule};
 
 use crate::judged;
 
@@ -16,8 +16,8 @@ pub fn request(data: &[u8]) {
     let Some(before) = judged(data) else { return };
     assert_eq!(before["model"], *request.model);
     assert!(before["messages"].as_array().is_some_and(|list| list.len() >= request.each_message().len()));
-    let removed =
-        ["store", "messages.*.reasoning_content"].map(|path| FieldEdit::remove(path).expect("a path"));
+    let removed = ["store", "messages.*.reasoning_content"]
+        .map(|path| Rule::Field(FieldEdit::remove(path).expect("a path")));
     let sent = request.shape("up/stream", &removed).to_bytes();
     let mut sent = judged(&sent).expect("it stays JSON");
     assert_eq!(sent["model"], "up/stream");

@@ -31,7 +31,7 @@ impl Live {
         self.0.store(app);
     }
 
-    /// Has the ledger hear of this process, for ever.
+    /// Has the ledger hear of this process, and the rules of what was forgotten or learned elsewhere, for ever.
     pub async fn beat(self) {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
@@ -45,8 +45,12 @@ impl Live {
     }
 
     async fn exchange(&self, closing: bool) {
-        for known in self.load().proxy.accounts() {
+        let app = self.load();
+        for known in app.proxy.accounts() {
             known.account.exchange(closing).await;
+        }
+        for rules in app.proxy.rules() {
+            rules.sync().await;
         }
     }
 }

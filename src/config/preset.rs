@@ -3,7 +3,7 @@
 use http::Uri;
 use quota::{Dimension, Window};
 use tokens::Template;
-use wire::{Dialect, FieldEdit};
+use wire::{Dialect, FieldEdit, Repair};
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
@@ -36,8 +36,8 @@ pub struct Preset {
     pub soft_limits: bool,
     /// How its rate-limit headers are spelled.
     pub headers: Dialect,
-    /// Fields it refuses, and what becomes of them.
-    pub edits: Vec<FieldEdit>,
+    /// What becomes of fields that it refuses, and what of a request is made whole for it.
+    pub rules: Vec<wire::Rule>,
     /// The plan of an account that names none.
     pub default_plan: Option<String>,
     /// What its plans allow.
@@ -177,7 +177,7 @@ fn read(written: &mut Written, name: &str) -> Preset {
         days_begin_utc: flag(written, &at("days_begin_utc"), false),
         soft_limits: flag(written, &at("soft_limits"), false),
         headers: dialect(written, &at("headers")),
-        edits: edits(written, name),
+        rules: request_rules(written, name),
         default_plan,
         plans,
         errors: rules(written, &at("errors")),
@@ -234,12 +234,13 @@ fn dialect(written: &mut Written, key: &str) -> Dialect {
     one_of(written, key, &name, Dialect::ALL).unwrap_or(Dialect::None)
 }
 
-fn edits(written: &mut Written, name: &str) -> Vec<FieldEdit> {
-    let (rejects, renames) = (format!("presets.{name}.rejects"), format!("presets.{name}.renames"));
-    let mut edits: Vec<FieldEdit> = Vec::new();
+fn request_rules(written: &mut Written, name: &str) -> Vec<wire::Rule> {
+    let at = |list: &str| format!("presets.{name}.{list}");
+    let (rejects, renames, repairs) = (at("rejects"), at("renames"), at("repairs"));
+    let mut rules: Vec<wire::Rule> = Vec::new();
     for path in written.list(&rejects) {
         match FieldEdit::remove(&path) {
-            Some(edit) => edits.push(edit),
+            Some(edit) => rules.push(wire::Rule::Field(edit)),
             None => written.problem_with(&rejects, &path, PATH),
         }
     }
@@ -247,13 +248,16 @@ fn edits(written: &mut Written, name: &str) -> Vec<FieldEdit> {
         let part = |part: &str| written.get(&format!("{renames}.{index}.{part}"));
         match (part("from"), part("to")) {
             (Some(from), Some(to)) => match FieldEdit::rename(&from, &to) {
-                Some(edit) => edits.push(edit),
+                Some(edit) => rules.push(wire::Rule::Field(edit)),
                 None => written.problem_with(&format!("{renames}.{index}.from"), &from, PATH),
             },
             _ => written.problem_without_value(&renames, "write { from = \"path\", to = \"name\" }"),
         }
     }
-    edits
+    for repair in written.list(&repairs) {
+        rules.extend(one_of(written, &repairs, &repair, Repair::NAMED).map(wire::Rule::Repair));
+    }
+    rules
 }
 
 const PATH: &str = "not a field's path; write a name such as top_k, or messages.*.reasoning_content";

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
-use wire::{ChatRequest, ChatStream};
+use wire::{ChatRequest, ChatStream, Spliced};
 
 use super::deadlines::{Deadlines, Phase, Until};
 use super::{Answer, AnswerBody, Proxy};
@@ -54,15 +54,14 @@ pub(super) async fn attempt<'a>(
     proxy: &'a Proxy,
     request: &ChatRequest,
     target: &Target,
-    model: &str,
+    body: Spliced,
     id: &str,
     reservation: &mut Reservation,
     deadlines: Deadlines,
 ) -> Result<Taken<'a>, Failure> {
     let preset = &target.provider.preset;
     let (rules, dialect) = (&preset.errors, preset.headers);
-    let shaped = request.shape(model, &preset.edits);
-    let sending = proxy.upstream.send(target, shaped, request.stream, id, reservation.sent());
+    let sending = proxy.upstream.send(target, body, request.stream, id, reservation.sent());
     let (head, body) = deadlines.within(Phase::Head, sending).await?.into_parts();
     let since_1970 = proxy.clock.since_1970();
     if head.status != StatusCode::OK {

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::ChatRequest;
+use wire::{ChatRequest, Spliced};
 
 use super::Proxy;
 use super::deadlines::{Deadlines, Until};
+use super::trials::Trials;
 use crate::account::{Reservation, Skip};
 use crate::estimate::Sizes;
 use crate::failure::{Failure, Kind, Next};
@@ -30,6 +31,7 @@ pub(super) struct Turn<'a> {
     proxy: &'a Proxy,
     targets: &'a [Arc<Target>],
     sizes: Sizes<'a>,
+    trials: Trials<'a>,
     report: Report,
     /// Still to be asked in this round.
     queue: VecDeque<Arc<Target>>,
@@ -52,7 +54,8 @@ impl<'a> Turn<'a> {
         let sizes = Sizes::new(request, &proxy.counters, report.client.as_deref());
         let queue = targets.iter().cloned().collect();
         let until = proxy.timeouts.total.map(|total| Until::new(report.started(), total));
-        Self { proxy, targets, sizes, report, queue, pauses: 0, insists: false, until }
+        let trials = Trials::new(request);
+        Self { proxy, targets, sizes, trials, report, queue, pauses: 0, insists: false, until }
     }
 
     /// Our id of the request.
@@ -158,6 +161,11 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// What is sent to a target.
+    pub(super) fn shape(&self, target: &Target, model: &str) -> Spliced {
+        self.trials.shape(target, model)
+    }
+
     /// How long a target may take.
     pub(super) fn deadlines(&self, target: &Target) -> Deadlines {
         Deadlines::new(self.proxy.clock, &self.proxy.timeouts, self.is_last(target), self.until)
@@ -174,6 +182,7 @@ impl<'a> Turn<'a> {
 
     /// The target answers: the story goes on with its answer.
     pub(super) fn took(mut self, target: &Arc<Target>, model: &str) -> Report {
+        self.trials.taken(target, model);
         self.note(target, model.to_owned(), Verdict::Took);
         self.report.payload();
         self.report.status = 200;
@@ -188,7 +197,8 @@ impl<'a> Turn<'a> {
         mut reservation: Reservation,
         failure: Failure,
     ) -> Decision {
-        let failure = failure.redacted(&self.proxy.redactor);
+        let mut failure = failure.redacted(&self.proxy.redactor);
+        let once_more = self.trials.object(target, model, &mut failure);
         let mut next = failure.kind.next();
         if next == Next::Model && target.retire(model) {
             reservation.release();
@@ -196,6 +206,9 @@ impl<'a> Turn<'a> {
         } else {
             self.judge(target, &mut reservation, &failure);
             next = if next == Next::Model { Next::Target } else { next };
+        }
+        if once_more {
+            self.queue.push_front(Arc::clone(target));
         }
         drop(reservation);
         let refusal = (next == Next::Client).then(|| refusal::passed_on(&failure));

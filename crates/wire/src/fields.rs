@@ -9,6 +9,10 @@ use crate::json::{MAX_DEPTH, quote};
 use crate::scan::{Member, Scanner};
 use crate::splice::Edit;
 
+mod essential;
+
+pub(crate) use essential::may_go;
+
 /// One field to remove or to rename, wherever its path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldEdit {
@@ -40,22 +44,59 @@ impl FieldEdit {
     pub fn path(&self) -> String {
         self.path.join(".")
     }
+
+    /// Its new name, where it is not removed.
+    #[must_use]
+    pub fn new_name(&self) -> Option<&str> {
+        self.to.as_deref()
+    }
+
+    /// Where the field stands that this makes of another one.
+    pub(crate) fn leads_to(&self, path: &[String]) -> bool {
+        let same_place = || path.split_last().zip(self.path.split_last());
+        self.to.is_some()
+            && same_place()
+                .is_some_and(|((last, place), (_, own))| self.to.as_ref() == Some(last) && place == own)
+    }
+
+    /// Removes the field that stands there now.
+    pub(crate) fn removal(&self) -> Self {
+        Self { path: self.path.clone(), to: None }
+    }
+
+    /// The keys of the path.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.path
+    }
 }
 
 /// The edits that do all of this to the object whose members these are.
-pub(crate) fn edits(body: &[u8], members: &[Member], fields: &[FieldEdit]) -> Vec<Edit> {
-    let rules: Vec<Rule<'_>> =
-        fields.iter().map(|field| Rule { path: &field.path, to: field.to.as_deref() }).collect();
+pub(crate) fn edits<'a>(
+    body: &[u8],
+    members: &[Member],
+    fields: impl IntoIterator<Item = &'a FieldEdit>,
+) -> Vec<Edit> {
+    let rules: Vec<Rest<'_>> =
+        fields.into_iter().map(|field| Rest { path: &field.path, to: field.to.as_deref() }).collect();
     let mut edits = Vec::new();
-    in_object(body, members, &rules, &mut edits);
+    if !rules.is_empty() {
+        in_object(body, members, &rules, &mut edits);
+    }
     edits
 }
 
 /// What is left of a path, and what is to be done at its end.
 #[derive(Clone, Copy)]
-struct Rule<'a> {
+struct Rest<'a> {
     path: &'a [String],
     to: Option<&'a str>,
+}
+
+impl Rest<'_> {
+    /// Behind its first key.
+    fn behind(self) -> Self {
+        Self { path: &self.path[1..], ..self }
+    }
 }
 
 enum Act<'a> {
@@ -64,7 +105,8 @@ enum Act<'a> {
     Remove,
 }
 
-fn in_object(body: &[u8], members: &[Member], rules: &[Rule<'_>], edits: &mut Vec<Edit>) {
+/// All rules at once: those that meet in one object share its commas.
+fn in_object(body: &[u8], members: &[Member], rules: &[Rest<'_>], edits: &mut Vec<Edit>) {
     let is = |member: &Member, key: &str| {
         let name = &body[member.key.clone()];
         name.len() == key.len() + 2 && name[1..].starts_with(key.as_bytes())
@@ -73,16 +115,15 @@ fn in_object(body: &[u8], members: &[Member], rules: &[Rule<'_>], edits: &mut Ve
     {
         None => Act::Keep,
         // Both names at once would be one too many.
-        Some(Rule { to: Some(to), .. }) if !members.iter().any(|other| is(other, to)) => Act::Rename(to),
+        Some(Rest { to: Some(to), .. }) if !members.iter().any(|other| is(other, to)) => Act::Rename(to),
         Some(_) => Act::Remove,
     };
     let mut at = 0;
     while let Some(member) = members.get(at) {
         match act(member) {
             Act::Keep => {
-                for rule in rules.iter().filter(|rule| rule.path.len() > 1 && is(member, &rule.path[0])) {
-                    below(body, &member.value, Rule { path: &rule.path[1..], ..*rule }, edits);
-                }
+                let deeper = rules.iter().filter(|rule| rule.path.len() > 1 && is(member, &rule.path[0]));
+                below(body, &member.value, deeper.map(|rule| rule.behind()).collect(), edits);
             }
             Act::Rename(to) => edits.push(Edit { span: member.key.clone(), with: quote(to).into() }),
             Act::Remove => {
@@ -107,35 +148,42 @@ fn removed(members: &[Member], first: usize, last: usize) -> Range<usize> {
     }
 }
 
-/// The rest of a path leads into a member's value.
-fn below(body: &[u8], value: &Range<usize>, rule: Rule<'_>, edits: &mut Vec<Edit>) {
+/// The rests of these paths lead into a member's value.
+fn below(body: &[u8], value: &Range<usize>, mut rules: Vec<Rest<'_>>, edits: &mut Vec<Edit>) {
     let text = &body[value.clone()];
-    let here = rule.path.last().map(|key| quote(key)).unwrap_or_default();
     // Most requests have no such field anywhere.
-    if memmem::find(text, here.as_bytes()).is_none() {
-        return;
-    }
-    let moved = |span: Range<usize>| span.start + value.start..span.end + value.start;
-    let scanner = Scanner::new(text, MAX_DEPTH);
-    if rule.path[0] == "*" {
-        let elements = scanner.elements().unwrap_or_default();
-        let rule = Rule { path: &rule.path[1..], ..rule };
-        for element in elements {
-            inside(body, &moved(element), rule, edits);
+    rules.retain(|rule| rule.path.last().is_some_and(|key| stands_in(text, key)));
+    let (each, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.path[0] == "*");
+    if !each.is_empty() {
+        let each: Vec<_> = each.into_iter().map(Rest::behind).collect();
+        for element in Scanner::new(text, MAX_DEPTH).elements().unwrap_or_default() {
+            inside(body, &(element.start + value.start..element.end + value.start), &each, edits);
         }
-    } else {
-        inside(body, value, rule, edits);
+    }
+    inside(body, value, &rules, edits);
+}
+
+/// Whether a key, or a text like it, stands anywhere in a value.
+fn stands_in(text: &[u8], key: &str) -> bool {
+    memmem::find(text, quote(key).as_bytes()).is_some()
+}
+
+fn inside(body: &[u8], value: &Range<usize>, rules: &[Rest<'_>], edits: &mut Vec<Edit>) {
+    let text = &body[value.clone()];
+    if rules.iter().any(|rule| rule.path.last().is_some_and(|key| stands_in(text, key))) {
+        in_object(body, &members_at(body, value), rules, edits);
     }
 }
 
-fn inside(body: &[u8], value: &Range<usize>, rule: Rule<'_>, edits: &mut Vec<Edit>) {
+/// The members of an object that stands here in a body; none where it is no object.
+pub(crate) fn members_at(body: &[u8], value: &Range<usize>) -> Vec<Member> {
     let scanner = Scanner::new(&body[value.clone()], MAX_DEPTH);
     let mut members = scanner.document(|_, _, _| ()).unwrap_or_default();
     for Member { key, value: of } in &mut members {
         *key = key.start + value.start..key.end + value.start;
         *of = of.start + value.start..of.end + value.start;
     }
-    in_object(body, &members, &[rule], edits);
+    members
 }
 
 #[cfg(test)]

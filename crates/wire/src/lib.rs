@@ -8,6 +8,9 @@
 //! - `scan`: a JSON text in one look (private).
 //! - [`request`]: a client's chat request, checked, and the edits that fit it to a provider.
 //! - [`fields`]: fields that a provider refuses, and what becomes of them.
+//! - [`rule`]: what is done to every request for a provider, as known or as learned.
+//! - `rejected`: which fields a refusal names (private).
+//! - [`repair`]: histories and tools that strict providers refuse, made whole.
 //! - [`splice`]: a body with some spans replaced; all other bytes are the original's.
 //! - [`sse`]: a byte stream cut into server-sent events, however it was split.
 //! - [`chunk`]: what one event of a chat stream says.
@@ -25,7 +28,10 @@ pub mod fields;
 pub mod json;
 pub mod rate;
 pub mod redact;
+mod rejected;
+pub mod repair;
 pub mod request;
+pub mod rule;
 mod scan;
 pub mod splice;
 pub mod sse;
@@ -36,7 +42,9 @@ pub use error::{ApiError, ProviderError};
 pub use fields::FieldEdit;
 pub use rate::{Dialect, Evidence};
 pub use redact::Redactor;
-pub use request::{ChatRequest, Invalid};
+pub use repair::Repair;
+pub use request::{ChatRequest, Invalid, Objections};
+pub use rule::Rule;
 pub use splice::{Edit, Spliced};
 pub use stream::{ChatStream, Step};
 pub use usage::Usage;

@@ -3,13 +3,18 @@
 //! Only what decides about routing and books is read, and only what no provider could accept is refused;
 //! unknown fields are the provider's business.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::fields::{self, FieldEdit};
+use crate::error::ProviderError;
+use crate::fields::{self, FieldEdit, may_go};
 use crate::json::{self, Fields};
+use crate::rejected::{self, Path};
+use crate::repair::Repair;
+use crate::rule::Rule;
 use crate::scan::Member;
 use crate::splice::{Edit, Spliced};
 
@@ -35,7 +40,7 @@ pub struct ChatRequest {
     /// Where the tools (or legacy functions) stand; empty where there are none.
     pub tools: Range<usize>,
     /// Where each message stands.
-    each_message: Vec<Range<usize>>,
+    pub(crate) each_message: Vec<Range<usize>>,
     model_span: Range<usize>,
     /// Where its top-level fields stand.
     members: Vec<Member>,
@@ -111,18 +116,96 @@ impl ChatRequest {
         self.each_message.iter().map(|span| self.body.get(span.clone()).unwrap_or_default())
     }
 
-    /// The body for a provider that knows the model as `model`, is to report the usage of streams, and does not take
-    /// `fields` as they are.
+    /// The body for a provider that knows the model as `model` and is to report the usage of streams, with these rules.
+    /// Where two of them are about one field, the first holds.
     #[must_use]
-    pub fn shape(&self, model: &str, fields: &[FieldEdit]) -> Spliced {
+    pub fn shape<'r>(&self, model: &str, rules: impl IntoIterator<Item = &'r Rule>) -> Spliced {
         let model = Edit { span: self.model_span.clone(), with: json::quote(model).into() };
-        // Ours first: where a removal begins at the same byte, an insertion stands before it.
-        let mut edits: Vec<Edit> = std::iter::once(model).chain(self.usage_edit.clone()).collect();
-        if !fields.is_empty() {
-            edits.extend(fields::edits(&self.body, &self.members, fields));
+        let (mut fields, mut repairs) = (Vec::new(), Vec::new());
+        for rule in rules {
+            match rule {
+                Rule::Field(field) => fields.push(Cow::Borrowed(field)),
+                Rule::Repair(repair) => {
+                    repairs.extend(repair.edits(self));
+                    fields.extend(repair.field(self).map(Cow::Owned));
+                }
+            }
         }
+        // Ours first: where a removal begins at the same byte, an insertion stands before it.
+        let usage = self.usage_edit.clone().filter(|_| !fields.iter().any(|field| asks_for_usage(field)));
+        let mut edits: Vec<Edit> = std::iter::once(model).chain(usage).chain(repairs).collect();
+        edits.extend(fields::edits(&self.body, &self.members, fields.iter().map(AsRef::as_ref)));
         Spliced::new(&self.body, &edits)
     }
+
+    /// What a refusal says against this request as it was sent with the rules that are `known`.
+    #[must_use]
+    pub fn objections(&self, error: &ProviderError, known: &[&Rule]) -> Objections {
+        let mut objections = Objections::default();
+        let mut add = |rule: Rule| {
+            if !known.contains(&&rule) && !objections.rules.contains(&rule) {
+                objections.rules.push(rule);
+            }
+        };
+        for repair in Repair::asked_for(error) {
+            if repair.is_needed(self) {
+                add(Rule::Repair(repair));
+            }
+        }
+        let mut names_a_field = false;
+        for path in rejected::named(error) {
+            let Some(field) = self.found(&path, known) else { continue };
+            names_a_field = true;
+            if may_go(field.keys()) {
+                add(Rule::Field(field));
+            }
+        }
+        objections.names_a_field = names_a_field;
+        objections
+    }
+
+    /// The field that is meant by a path, where the request has it.
+    fn found(&self, path: &Path, known: &[&Rule]) -> Option<FieldEdit> {
+        // Some say behind an element of which kind it is: `messages.2.assistant.name`, `tools.0.custom.strict`.
+        let is_kind = |at: &usize| *at > 0 && path[at - 1] == "*" && at + 1 < path.len();
+        let kinds: Vec<usize> = (0..path.len()).filter(is_kind).collect();
+        let without = |left_out: usize| -> Path {
+            let gone = |at: usize| {
+                kinds.iter().position(|kind| *kind == at).is_some_and(|bit| left_out >> bit & 1 == 1)
+            };
+            path.iter().enumerate().filter(|(at, _)| !gone(*at)).map(|(_, key)| key.clone()).collect()
+        };
+        let field = |path: Path| {
+            // One that we have renamed is meant by its new name.
+            let renamed = known.iter().filter_map(|rule| rule.field()).find(|field| field.leads_to(&path));
+            let renamed = renamed.map(FieldEdit::removal).filter(|field| self.has(field));
+            renamed.or_else(|| FieldEdit::remove(&path.join(".")).filter(|field| self.has(field)))
+        };
+        (0..1_usize << kinds.len()).find_map(|left_out| field(without(left_out)))
+    }
+
+    fn has(&self, field: &FieldEdit) -> bool {
+        let ours = self.usage_edit.is_some() && asks_for_usage(field);
+        ours || !fields::edits(&self.body, &self.members, [field]).is_empty()
+    }
+}
+
+/// What a refusal says against a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Objections {
+    /// Rules under which the provider may take it: for fields that it names, that stand in the request and may go, and
+    /// for what can be made whole.
+    pub rules: Vec<Rule>,
+    /// Whether it names a field of the request, one that may go or not.
+    pub names_a_field: bool,
+}
+
+/// Whether a stream would report its usage by this field.
+fn asks_for_usage(field: &FieldEdit) -> bool {
+    let path = field.keys();
+    field.new_name().is_none()
+        && path.first().is_some_and(|key| key == "stream_options")
+        && path.get(1).is_none_or(|key| key == "include_usage")
 }
 
 /// Where a stream asks for its usage, or could.

@@ -85,6 +85,14 @@ impl<'a> Scanner<'a> {
         Ok(elements)
     }
 
+    /// Whether the text is one value, of whatever kind.
+    pub(crate) fn one_value(mut self) -> bool {
+        self.blank();
+        let value = self.skip().is_ok();
+        self.blank();
+        value && self.at == self.text.len()
+    }
+
     /// Any value: where it stands.
     pub(crate) fn value(&mut self) -> Result<Range<usize>, Wrong> {
         let start = self.at;

@@ -146,6 +146,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[models.m]", 1, "no routes; write routes = [\"provider\", …]"),
     ("[presets.mine]\nheaders = \"cerberas\"", 2, "not known; did you mean cerebras?"),
     ("[presets.mine]\nrejects = [\"*.a\"]", 2, "not a field's path"),
+    ("[presets.mine]\nrepairs = [\"argument\"]", 2, "did you mean arguments?"),
     (
         "[presets.mine]\nprompt_cache = { block = 128 }",
         2,

@@ -52,6 +52,29 @@ fn fields_of_messages_are_renamed_where_the_name_is_free() {
 }
 
 proptest! {
+    /// Rules that meet in one object of a list share its commas: the same as in a tree.
+    #[test]
+    fn the_same_as_in_a_tree_of_lists(
+        keys in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 1..=5).prop_shuffle(),
+        gone in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 0..=5).prop_shuffle(),
+        below in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
+    ) {
+        let members: Vec<String> = keys.iter().map(|key| format!("\"{key}\":[{{\"a\":1,\"b\" : 2,\"c\":3}} , 4]")).collect();
+        let body = format!("{{\"m\":[ {{{0}}}, {{}} ,\"a\", {{{0}}}]}}", members.join(", "));
+        let paths = gone.iter().map(|key| format!("m.*.{key}"));
+        let paths = paths.chain(below.iter().map(|key| format!("m.*.e.*.{key}")));
+        let fields: Vec<FieldEdit> = paths.map(|path| remove(&path)).collect();
+        let mut tree: Value = serde_json::from_str(&body).unwrap();
+        for element in [0, 3] {
+            let Value::Object(object) = &mut tree["m"][element] else { unreachable!() };
+            object.retain(|key, _| !gone.contains(&key.as_str()));
+            if let Some(Value::Object(inner)) = object.get_mut("e").map(|list| &mut list[0]) {
+                inner.retain(|key, _| !below.contains(&key.as_str()));
+            }
+        }
+        prop_assert_eq!(serde_json::from_str::<Value>(&edited(&body, &fields)).unwrap(), tree);
+    }
+
     /// The same as taking them out of a tree, for any set of members.
     #[test]
     fn the_same_as_in_a_tree(keys in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 0..=5), gone in prop::sample::subsequence(vec!["a", "b", "c", "d", "e"], 0..=5)) {

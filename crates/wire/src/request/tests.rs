@@ -117,7 +117,101 @@ fn what_no_provider_could_accept_is_told_with_its_field() {
     assert!(parse(&deep).unwrap_err().message.contains("nests deeper"));
 }
 
+fn objections(body: &str, message: &str, known: &[&Rule]) -> (Vec<String>, bool) {
+    let objections = parse(body).unwrap().objections(&ProviderError::new(message), known);
+    (objections.rules.iter().map(Rule::name).collect(), objections.names_a_field)
+}
+
+#[test]
+fn a_refusal_is_believed_where_the_request_has_the_field_and_it_may_go() {
+    let body = r#"{"model":"m","store":false,"tools":[{"function":{"name":"f","strict":true}}],"messages":[{"role":"user","name":"n","content":"hi"},{"role":"assistant","reasoning_content":"r","tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}]}"#;
+    for (path, expected) in [
+        ("body.store", vec!["store"]),
+        ("messages.1.assistant.reasoning_content", vec!["messages.*.reasoning_content"]),
+        ("messages[0].name", vec!["messages.*.name"]),
+        ("tools.0.function.strict", vec!["tools.*.function.strict"]),
+        ("messages.1.assistant.tool_calls.0.index", vec!["messages.*.tool_calls.*.index"]),
+        ("messages.1.assistant.tool_calls.0.function.name", vec![]),
+        ("messages.0.content", vec![]),
+        ("tools", vec![]),
+        ("model", vec![]),
+    ] {
+        let message = format!("{path}: property '{path}' is unsupported");
+        let expected = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(objections(body, &message, &[]), (expected, true), "{path}");
+    }
+    for nonsense in ["metadata", "messages.0.reasoning_content.x", "name", "strict", "messages.0.user.nobody"]
+    {
+        let message = format!("property '{nonsense}' is unsupported");
+        assert_eq!(objections(body, &message, &[]), (vec![], false), "{nonsense}");
+    }
+}
+
+#[test]
+fn what_is_known_is_no_news_and_a_new_name_means_the_old_field() {
+    let body = r#"{"model":"m","store":1,"messages":[{"role":"assistant","reasoning_content":"r"}]}"#;
+    let store = Rule::learned("store").unwrap();
+    assert_eq!(objections(body, "property 'store' is unsupported", &[&store]), (vec![], true));
+    let renamed = Rule::Field(FieldEdit::rename("messages.*.reasoning_content", "reasoning").unwrap());
+    let refusal = "property 'messages.0.assistant.reasoning' is unsupported";
+    let (rules, _) = objections(body, refusal, &[&renamed]);
+    assert_eq!(rules, ["messages.*.reasoning_content"]);
+    let sent = parse(body).unwrap().shape("m", [&Rule::learned(&rules[0]).unwrap(), &renamed]).to_bytes();
+    assert_eq!(sent, r#"{"model":"m","store":1,"messages":[{"role":"assistant"}]}"#);
+}
+
+#[test]
+fn a_provider_that_does_not_report_usage_is_not_asked_for_it() {
+    let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true}}"#);
+    let (rules, _) = objections(&body, "Unrecognized request argument supplied: stream_options", &[]);
+    assert_eq!(rules, ["stream_options"]);
+    let sent =
+        |body: &str| parse(body).unwrap().shape("m", &[Rule::learned("stream_options").unwrap()]).to_bytes();
+    assert_eq!(sent(&body), body);
+    let asks = body.replace("true}", r#"true,"stream_options":{"include_usage":false}}"#);
+    assert_eq!(sent(&asks), body);
+}
+
+const FIELDS: [&str; 6] = ["store", "top_k", "metadata", "user", "seed", "nobody_knows"];
+
 proptest! {
+    /// Whatever a refusal names: the body is the client's but for that field, and nothing else is ever removed.
+    #[test]
+    fn a_learned_rule_removes_its_field_and_nothing_else(
+        there in prop::sample::subsequence(FIELDS.to_vec(), 0..=6),
+        in_messages in prop::sample::subsequence(vec!["name", "reasoning_content", "index"], 0..=3),
+        named in prop::sample::select(vec!["store", "user", "nobody_knows", "messages.1.assistant.reasoning_content", "messages.0.name", "model", "messages", "messages.0.role", "messages.1.content", "stream", "max_tokens", "tools", "nonsense", "messages.9", "metadata.deep"]),
+    ) {
+        let top = there.iter().map(|key| format!(",\"{key}\" : {{\"deep\":1.0E0,\"store\":[ ]}}")).collect::<Vec<_>>().concat();
+        let inner = in_messages.iter().map(|key| format!("\"{key}\": \"\\u00e9\" ,")).collect::<Vec<_>>().concat();
+        let body = format!("{{\"model\":\"m\",\"stream\":false,\"max_tokens\":1e1,\"messages\":[{{{inner}\"role\":\"user\",\"content\":\"a\"}}, {{\"role\":\"assistant\",{inner} \"content\":\"b\"}}],\"tools\":[]{top}}}");
+        let request = parse(&body).unwrap();
+        let message = format!("{named}: property '{named}' is unsupported");
+        let Objections { rules, .. } = request.objections(&ProviderError::new(&*message), &[]);
+        prop_assert!(rules.len() <= 1);
+        let sent = request.shape("m", &rules).to_bytes();
+        let mut expected: serde_json::Value = serde_json::from_str(&body).unwrap();
+        match rules.first().map(Rule::name) {
+            None => prop_assert_eq!(&sent, &body),
+            Some(path) if path == "metadata.deep" => {
+                expected["metadata"].as_object_mut().unwrap().remove("deep");
+            }
+            Some(path) => match path.strip_prefix("messages.*.") {
+                Some(key) => for message in expected["messages"].as_array_mut().unwrap() {
+                    message.as_object_mut().unwrap().remove(key);
+                },
+                None => { expected.as_object_mut().unwrap().remove(&path); }
+            },
+        }
+        let read: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        prop_assert_eq!(read, expected);
+        // And byte for byte: what is left stands in the body in the same order.
+        prop_assert!(is_subsequence(&sent, body.as_bytes()));
+        // Said again, it is no news.
+        let known: Vec<&Rule> = rules.iter().collect();
+        prop_assert_eq!(request.objections(&ProviderError::new(message), &known).rules, vec![]);
+    }
+
     /// Invariant 5: whatever stands around them, only the named edits change.
     #[test]
     fn the_shaped_body_is_the_clients_but_for_the_named_edits(
@@ -140,4 +234,9 @@ proptest! {
     fn no_bytes_at_all_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = ChatRequest::parse(body.into());
     }
+}
+
+fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|byte| rest.any(|other| other == byte))
 }
