@@ -54,10 +54,13 @@ pub struct Profile {
     pub damage: Vec<Damage>,
     /// What `/v1/completions` does.
     pub completions: Completions,
-    /// Top-level properties that are answered with 400.
+    /// Properties that are answered with 400, such as `store` or `messages.*.name`.
     pub rejected_fields: Vec<String>,
     /// Whether every top-level property that `OpenAI` does not document is answered with 400 as well.
     pub strict_fields: bool,
+    /// Whether calls without an answer, answers without a call, and arguments of earlier calls that are no JSON are
+    /// answered with 400 as well. Chutes minds the last in any case.
+    pub strict_history: bool,
     /// Whether a stream ends with `data: [DONE]`.
     pub done_marker: bool,
     /// Whether headers tell how much is left: `x-ratelimit-*`, at Chutes `X-Chutes-Quota-*`.

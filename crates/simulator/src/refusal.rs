@@ -178,6 +178,7 @@ impl Refusal {
             // Cerebras says where in the body, unless it is within the messages.
             Vendor::Cerebras if path.starts_with("messages.") => cerebras::unsupported(path),
             Vendor::Cerebras => cerebras::unsupported(&format!("body.{path}")),
+            Vendor::Groq => nested::groq_unsupported(path),
             Vendor::OpenAi => format!("Unrecognized request argument supplied: {path}"),
             _ => format!("property '{path}' is unsupported"),
         };

@@ -5,45 +5,8 @@ use serde_json::Value;
 use crate::profile::{Profile, Vendor};
 use crate::refusal::Refusal;
 
-/// Properties a vendor knows that goes by the documentation.
-const DOCUMENTED: [&str; 36] = [
-    "audio",
-    "clear_thinking",
-    "frequency_penalty",
-    "function_call",
-    "functions",
-    "logit_bias",
-    "logprobs",
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "metadata",
-    "modalities",
-    "model",
-    "n",
-    "parallel_tool_calls",
-    "prediction",
-    "presence_penalty",
-    "prompt",
-    "prompt_cache_key",
-    "reasoning_effort",
-    "reasoning_format",
-    "response_format",
-    "safety_identifier",
-    "seed",
-    "service_tier",
-    "stop",
-    "store",
-    "stream",
-    "stream_options",
-    "suffix",
-    "temperature",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "user",
-];
+mod checks;
+
 /// What Cerebras reserves for the completion: at most this, and this when the request does not say.
 const MOST_RESERVED: u64 = 16_384;
 const MOST_CHOICES: u64 = 8;
@@ -94,12 +57,7 @@ impl<'a> Chat<'a> {
             (None, None) => return Err(bad("body.messages: field required")),
             (_, Some(_)) => &[],
         };
-        unsupported(profile, body, messages)?;
-        match vendor {
-            Vendor::Cerebras => evenly_strict(body)?,
-            Vendor::Chutes => json_arguments(messages)?,
-            _ => {}
-        }
+        checks::all(profile, body, messages)?;
         let legacy = body["functions"].is_array();
         let choice = if legacy { &body["function_call"] } else { &body["tool_choice"] };
         Ok(Self {
@@ -139,38 +97,4 @@ fn tools(body: &Value) -> Vec<Tool<'_>> {
     let listed = |key: &str| body[key].as_array().map(Vec::as_slice).unwrap_or_default();
     let functions = listed("tools").iter().map(|tool| &tool["function"]).chain(listed("functions"));
     functions.filter_map(|f| Some(Tool { name: f["name"].as_str()?, parameters: &f["parameters"] })).collect()
-}
-
-/// Names every property the vendor does not take.
-fn unsupported(profile: &Profile, body: &Value, messages: &[Value]) -> Result<(), Refusal> {
-    let rejected = |key: &&String| {
-        profile.rejected_fields.contains(key)
-            || (profile.strict_fields && !DOCUMENTED.contains(&key.as_str()))
-    };
-    let fields = body.as_object().into_iter().flat_map(serde_json::Map::keys);
-    let mut wrong: Vec<String> = fields.filter(rejected).cloned().collect();
-    // Both call it `reasoning`.
-    if matches!(profile.vendor, Vendor::Cerebras | Vendor::Groq) {
-        let reasoned = messages.iter().enumerate().filter(|(_, m)| m.get("reasoning_content").is_some());
-        wrong.extend(reasoned.map(|(at, _)| format!("messages.{at}.assistant.reasoning_content")));
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(Refusal::unsupported(profile.vendor, &wrong)) }
-}
-
-/// Cerebras wants all tools strict or none.
-fn evenly_strict(body: &Value) -> Result<(), Refusal> {
-    let mut strict = body["tools"].as_array().into_iter().flatten().map(|t| t["function"]["strict"] == true);
-    let first = strict.next();
-    if strict.any(|other| Some(other) != first) { Err(Refusal::mixed_strict()) } else { Ok(()) }
-}
-
-/// The engines behind Chutes parse the arguments of earlier calls; an empty string passes.
-fn json_arguments(messages: &[Value]) -> Result<(), Refusal> {
-    let calls = messages.iter().filter_map(|message| message["tool_calls"].as_array()).flatten();
-    let mut arguments = calls.filter_map(|call| call["function"]["arguments"].as_str());
-    if arguments.all(|text| text.is_empty() || serde_json::from_str::<Value>(text).is_ok()) {
-        return Ok(());
-    }
-    let detail = "Invalid tool_calls.function.arguments value, expected JSON";
-    Err(Refusal::detail(http::StatusCode::BAD_REQUEST, detail))
 }

@@ -131,12 +131,15 @@ pub(super) struct Options {
     /// What /v1/completions does
     #[arg(long, value_enum)]
     completions: Option<CompletionsName>,
-    /// Properties answered with 400, instead of the vendor's own
+    /// Properties answered with 400, such as store or messages.*.name, instead of the vendor's own
     #[arg(long, value_delimiter = ',')]
     reject: Vec<String>,
     /// Undocumented properties are answered with 400 too
     #[arg(long)]
     strict_fields: bool,
+    /// Unpaired calls and answers, and broken arguments of earlier calls, are answered with 400
+    #[arg(long)]
+    strict_history: bool,
     /// The model is loaded so long, in milliseconds
     #[arg(long)]
     cold_start_ms: Option<u64>,
@@ -178,6 +181,7 @@ impl Options {
         profile.rate_headers_on_429 &= !self.no_headers_on_429;
         profile.prompt_cache |= self.prompt_cache;
         profile.strict_fields |= self.strict_fields;
+        profile.strict_history |= self.strict_history;
         match self.headers {
             Some(Headers::None) => profile.rate_headers = false,
             Some(Headers::Six) => {

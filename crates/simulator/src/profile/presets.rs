@@ -8,6 +8,9 @@ fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// Both call it `reasoning`.
+const REASONING: &str = "messages.*.reasoning_content";
+
 impl Profile {
     /// The preset of a vendor.
     #[must_use]
@@ -52,8 +55,9 @@ impl Profile {
             prompt_cache: false,
             damage: Vec::new(),
             completions: Completions::Served,
-            rejected_fields: owned(&["min_p", "top_k", "store"]),
+            rejected_fields: owned(&["min_p", "top_k", "store", REASONING]),
             strict_fields: false,
+            strict_history: false,
             done_marker: true,
             rate_headers: false,
             rate_header_set: RateHeaderSet::Six,
@@ -90,7 +94,7 @@ impl Profile {
                 tokens_per_minute: Some(6_000),
                 ..Limits::NONE
             },
-            rejected_fields: owned(&["logit_bias", "logprobs", "top_logprobs", "min_p", "top_k"]),
+            rejected_fields: owned(&["logit_bias", "logprobs", "top_logprobs", "min_p", "top_k", REASONING]),
             rate_headers: true,
             ..Self::cerebras()
         }

@@ -28,6 +28,17 @@ fn invalid(vendor: Vendor, status: StatusCode, message: &str, param: &Value, cod
     error(status, &body)
 }
 
+/// Groq says where in its own way, in users' reports of 2026.
+pub(super) fn groq_unsupported(path: &str) -> String {
+    let parts: Vec<&str> = path.split('.').collect();
+    match parts[..] {
+        ["messages", at, role, field] => format!(
+            "'messages.{at}' : for 'role:{role}' the following must be satisfied[('messages.{at}' : property '{field}' is unsupported)]"
+        ),
+        _ => format!("property '{path}' is unsupported"),
+    }
+}
+
 /// `on tokens per minute (TPM)`, as Groq and `OpenAI` name a limit, the latter in short.
 fn limit_name(over: &OverLimit, short: bool) -> String {
     let what = if over.scope.counts_tokens() { "tokens" } else { "requests" };

@@ -201,6 +201,68 @@ async fn every_field_that_is_not_taken_is_named() {
 }
 
 #[tokio::test]
+async fn fields_within_lists_are_named_where_they_stand() {
+    let more = json!({
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "x", "name": "y"}],
+        "tools": [{"type": "function", "function": {"name": "f", "strict": true}}],
+    });
+    let cases = [
+        (
+            Vendor::Cerebras,
+            "messages.1.assistant.name: property 'messages.1.assistant.name' is unsupported\n\
+             body.tools.0.function.strict: property 'body.tools.0.function.strict' is unsupported",
+        ),
+        (
+            Vendor::Groq,
+            "'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'name' is \
+             unsupported)]\nproperty 'tools.0.function.strict' is unsupported",
+        ),
+    ];
+    for (vendor, expected) in cases {
+        let fields = ["messages.*.name", "tools.*.function.strict"].map(str::to_owned);
+        let simulator = start(vendor, |profile| profile.rejected_fields = fields.to_vec()).await;
+        let refused = ask(&simulator, &with(question(vendor, "Hi"), more.clone())).await;
+        assert_eq!(refused.status.unwrap(), 400);
+        let body = refused.json();
+        let message = body["message"].as_str().or(body["error"]["message"].as_str());
+        assert_eq!(message, Some(expected), "{vendor:?}");
+        assert_eq!(ask(&simulator, &question(vendor, "Hi")).await.status.unwrap(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_strict_provider_wants_a_history_that_fits_together() {
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
+    let calls = |calls: Vec<Value>| json!({"role": "assistant", "content": null, "tool_calls": calls});
+    let answer = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "x"});
+    let user = json!({"role": "user", "content": "Hi"});
+    let (a, b) = (call("a", "{}"), call("b", "[1]"));
+    let cases = [
+        (json!([calls(vec![a.clone(), b.clone()]), answer("b"), answer("a"), user]), ""),
+        (json!([user, calls(vec![a.clone(), b]), answer("a"), user]), "must be followed by tool messages"),
+        (json!([user, calls(vec![a.clone()])]), "must be followed by tool messages"),
+        (json!([answer("a"), user]), "must be a response to a preceeding message"),
+        (
+            json!([calls(vec![a]), answer("a"), user, answer("a")]),
+            "must be a response to a preceeding message",
+        ),
+        (json!([calls(vec![call("a", "{\"x\": \"")]), answer("a")]), "Unterminated string"),
+        (json!([calls(vec![call("a", "")]), answer("a")]), "Unterminated string"),
+        (json!([calls(vec![call("a", "x")]), answer("a")]), "Expecting value"),
+    ];
+    let strict = start(Vendor::Cerebras, |profile| profile.strict_history = true).await;
+    let plain = start(Vendor::Cerebras, |_| {}).await;
+    for (messages, message) in cases {
+        let body = with(question(Vendor::Cerebras, "Hi"), json!({"messages": messages}));
+        let answered = ask(&strict, &body).await;
+        assert_eq!(answered.status.unwrap(), if message.is_empty() { 200 } else { 400 }, "{messages}");
+        assert!(answered.text().contains(message), "{messages}: {}", answered.text());
+        assert_eq!(ask(&plain, &body).await.status.unwrap(), 200);
+    }
+    assert_eq!(strict.stats().rejected, 7);
+}
+
+#[tokio::test]
 async fn retired_models_may_still_be_listed() {
     let cases = [(Vendor::Cerebras, 404, "model_archived"), (Vendor::Groq, 400, "model_decommissioned")];
     for (vendor, status, code) in cases {
