@@ -20,6 +20,7 @@ mod generate;
 mod history;
 mod init;
 mod replay;
+mod rules;
 mod simulate;
 mod status;
 mod usage;
@@ -51,6 +52,8 @@ enum Command {
     Init(init::Init),
     /// Sum up the history: requests, tokens, times, and how much the first provider served
     Usage(usage::Usage),
+    /// Show what of requests is changed for each provider and model, by a preset or by what it has taught; or forget that
+    Rules(rules::Args),
     /// Show it at work, without keys: both providers simulated, a short workload, then it stays up
     Demo(demo::Demo),
     /// Run a simulated provider, to try a client against rations and faults
@@ -90,6 +93,7 @@ pub async fn run() -> ExitCode {
         Command::Status(args) => status::run(args).await,
         Command::Init(args) => init::run(&args),
         Command::Usage(args) => usage::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Replay(args) => replay::run(&args),

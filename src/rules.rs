@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::Provider;
-use crate::store::{Condition, Store, ledger};
+use crate::store::ledger::{self, Learned};
+use crate::store::{Condition, Store};
 
 /// No honest provider teaches more; what names another field every time is no longer believed then.
 const MOST: usize = 64;
@@ -46,10 +47,8 @@ pub struct Written {
     pub model: String,
     /// What it says.
     pub rule: wire::Rule,
-    /// The row: whose it is, and its key.
-    pub row: (String, String),
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: u64,
+    /// Where it stands, and since when.
+    pub row: Learned,
 }
 
 impl Rules {
@@ -91,7 +90,13 @@ impl Rules {
         }
         let _ = self.store.set(store.clone());
         let rules = Arc::clone(self);
-        tokio::spawn(async move { rules.sync().await });
+        tokio::spawn(async move {
+            rules.sync().await;
+            let count = rules.known.lock().count();
+            if count > 0 {
+                tracing::info!(provider = rules.provider, rules = count, "remembered");
+            }
+        });
     }
 
     /// Writes what the database does not have yet, and goes by what it has.
@@ -120,11 +125,14 @@ impl Rules {
 }
 
 impl Known {
+    fn count(&self) -> usize {
+        self.by_model.values().map(|rules| rules.len()).sum()
+    }
+
     /// Whether it is news, and there is room for it.
     fn add(&mut self, model: &str, rule: &wire::Rule, unwritten: bool) -> bool {
         let of = self.by_model.get(model).map(Arc::clone).unwrap_or_default();
-        let count: usize = self.by_model.values().map(|rules| rules.len()).sum();
-        if of.contains(rule) || count == MOST {
+        if of.contains(rule) || self.count() == MOST {
             return false;
         }
         self.by_model.insert(model.to_owned(), of.iter().chain([rule]).cloned().collect());
@@ -152,11 +160,10 @@ fn millis(time: Duration) -> u64 {
 impl Written {
     /// The rule of a row of what was learned; `None`: it says something else.
     #[must_use]
-    pub fn read(place: String, key: String, since_ms: u64) -> Option<Self> {
-        let (model, rule) = read(&key)?;
-        let (provider, _) = place.rsplit_once(' ')?;
-        let (provider, model) = (provider.to_owned(), model.to_owned());
-        Some(Self { provider, model, rule, row: (place, key), since_ms })
+    pub fn read(row: Learned) -> Option<Self> {
+        let (model, rule) = read(&row.key)?;
+        let (provider, _) = row.account.rsplit_once(' ')?;
+        Some(Self { provider: provider.to_owned(), model: model.to_owned(), rule, row })
     }
 }
 
@@ -173,7 +180,9 @@ mod tests {
         for name in ["store", "messages.*.reasoning_content", "(calls)"] {
             let key = key("a model, rule 7", &rule(name));
             assert_eq!(read(&key), Some(("a model, rule 7", rule(name))));
-            let written = Written::read("my own https://h/v1".to_owned(), key, 7).unwrap();
+            let account = "my own https://h/v1".to_owned();
+            let row = Learned { account, key, updated_ms: 7, updated: String::new() };
+            let written = Written::read(row).unwrap();
             assert_eq!((written.provider.as_str(), written.model.as_str()), ("my own", "a model, rule 7"));
         }
         for key in ["settlement", "rule", "rule m", "rule m model", "limit tokens minute"] {

@@ -175,6 +175,45 @@ pub fn learn(
     connection.execute(sql, params![account, key, value, int(now_ms)]).map(drop)
 }
 
+/// Something that was learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Of what: an account, or a provider.
+    pub account: String,
+    /// What it is about.
+    pub key: String,
+    /// When it was learned.
+    pub updated_ms: u64,
+    /// The same in this machine's time, for people.
+    pub updated: String,
+}
+
+/// Everything that was learned, in that order.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn all_learned(connection: &Connection) -> rusqlite::Result<Vec<Learned>> {
+    let mut select = connection.prepare(
+        "SELECT account, key, updated_ms, datetime(updated_ms / 1000, 'unixepoch', 'localtime') FROM learned \
+         ORDER BY updated_ms, key",
+    )?;
+    let learned = |row: &rusqlite::Row<'_>| {
+        let (account, key, updated_ms) = (row.get(0)?, row.get(1)?, unsigned(row.get(2)?));
+        Ok(Learned { account, key, updated_ms, updated: row.get(3)? })
+    };
+    select.query_map([], learned)?.collect()
+}
+
+/// Forgets what was learned under a key.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn forget(connection: &Connection, account: &str, key: &str) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM learned WHERE account = ?1 AND key = ?2", [account, key]).map(drop)
+}
+
 /// A number that may need more than the 64 bits that `SQLite` has.
 struct Exact(i128);
 
