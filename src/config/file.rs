@@ -87,6 +87,10 @@ impl<P: Fn(Span) -> Place> Walk<'_, P> {
             }
             (Node::Items(known), DeValue::Array(items)) => {
                 self.written.clear(path);
+                if items.is_empty() && path.starts_with("presets.") {
+                    // None at all: not the preset's own either.
+                    self.written.set(path, Vec::new(), place);
+                }
                 for (index, item) in items.iter().enumerate() {
                     self.item(&format!("{path}.{index}"), item, known);
                 }

@@ -273,6 +273,13 @@ fn a_preset_is_overridden_key_by_key_and_list_by_list() {
     let text = format!("{text}[[presets.cerebras.errors]]\nstatus = 418\nkind = \"busy\"\n");
     let config = read(&text, &keys).unwrap();
     assert_eq!(config.providers[0].preset.errors.len(), 1);
+
+    assert_eq!(theirs.preset.rules.len(), 7);
+    let empty =
+        "[providers.cerebras]\n[presets.cerebras]\nrejects = []\nrenames = []\nrepairs = []\nerrors = []\n";
+    let config = read(empty, &keys).unwrap();
+    let mine = &config.providers[0].preset;
+    assert_eq!((mine.rules.as_slice(), mine.errors.as_slice()), (&[][..], &[][..]));
 }
 
 #[test]
