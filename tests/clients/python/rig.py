@@ -144,6 +144,18 @@ class Providers:
         self._process.stop()
 
 
+class Alone(Provider):
+    """One simulated provider in a child of its own, with options of its own."""
+
+    def __init__(self, vendor, directory, *options):
+        self._process = Process(["simulate", vendor, "--port=0", *options], {}, directory)
+        found = self._process.wait_for(lambda line: re.search(rf"\b{vendor.upper()}_BASE_URL=(\S+)", line))
+        super().__init__(found[1])
+
+    def stop(self):
+        self._process.stop()
+
+
 class Proxy:
     """A proxy under test, before those providers."""
 
