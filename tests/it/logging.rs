@@ -207,6 +207,10 @@ async fn every_line_is_as_documented_and_all_that_is_documented_is_seen() {
     ];
     let (cerebras, chutes, mut process) = start("DEBUG").await;
     let answered = process.chat(&question(true)).await.good();
+    let mut refused = question(false);
+    refused["metadata"] = json!({});
+    cerebras.inject(Fault::BadFormat, Times::Once);
+    process.chat(&refused).await.good();
     cerebras.inject(Fault::ServerError, Times::Once);
     process.chat(&question(false)).await.good();
     cerebras.inject(Fault::CutFin, Times::Once);
@@ -217,6 +221,7 @@ async fn every_line_is_as_documented_and_all_that_is_documented_is_seen() {
     process.chat(&question(false)).await.error(502);
     process.signal("HUP");
     process.line("settings reloaded").await;
+    process.line("remembered").await;
     process.rewrite("[log]\nlevel = 3\n[server]\nhots = 1\n");
     process.line("settings not reloaded").await;
     process.signal("TERM");

@@ -4,6 +4,7 @@
 mod client;
 mod harness;
 mod process;
+mod rules;
 mod scripted;
 
 mod access;

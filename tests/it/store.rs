@@ -15,6 +15,7 @@ mod budget;
 mod history;
 mod ledger;
 mod played;
+mod rules;
 mod trouble;
 mod usage;
 
@@ -41,6 +42,11 @@ impl Stage {
     }
 
     async fn start(&self, vars: &[(&str, &str)]) -> Process {
+        self.start_in(Scratch::new(), vars).await
+    }
+
+    /// Where this directory has a configuration file.
+    async fn start_in(&self, directory: Scratch, vars: &[(&str, &str)]) -> Process {
         let (cerebras, chutes) = (self.cerebras.base_url(), self.chutes.base_url());
         let state = self.state.0.display().to_string();
         let own = [
@@ -53,7 +59,7 @@ impl Stage {
             ("STATE_DIR", &state),
         ];
         let vars: Vec<(&str, &str)> = own.into_iter().chain(vars.iter().copied()).collect();
-        Process::start(&vars).await
+        Process::start_in(directory, &vars).await
     }
 
     fn file(&self) -> PathBuf {
