@@ -4,6 +4,7 @@
 //! - `calibrations`: how far estimates of prompts have been off.
 //! - `prompts`: what the provider has read lately, and finds in its cache.
 //! - `admission`: what is decided, without clock and lock.
+//! - `contexts`: how long a conversation may be for each model.
 //! - `leasing`: where its budget comes from, if it is not its own.
 //! - `status`: how it stands, and when that is worth a line in the log.
 //! - `reservation`: a guard around one request's way through it.
@@ -23,6 +24,7 @@ use crate::failure::Kind;
 pub mod admission;
 mod calibrations;
 mod circuit;
+mod contexts;
 mod leasing;
 mod prompts;
 mod reservation;
@@ -31,6 +33,8 @@ mod terms;
 
 use admission::Admission;
 pub use circuit::CircuitStatus;
+use contexts::Contexts;
+pub use contexts::TooLong;
 use leasing::Leasing;
 pub use reservation::Reservation;
 pub use status::AccountStatus;
@@ -41,6 +45,7 @@ pub struct Account {
     admission: Mutex<Admission>,
     /// Pays for asking again.
     retries: Mutex<RetryBudget>,
+    contexts: Mutex<Contexts>,
     /// Its side of the ledger, if there is one.
     leasing: OnceLock<Leasing>,
     clock: Clock,
@@ -59,8 +64,8 @@ pub enum Skip {
     Unleased,
     /// So many requests are under way, which is all that it takes.
     Full(u64),
-    /// The conversation is longer than the model's context there, in tokens.
-    TooLong(u64),
+    /// It does not fit into the model's context there.
+    TooLong(TooLong),
 }
 
 impl Account {
@@ -69,7 +74,8 @@ impl Account {
     pub fn new(provider: &Provider, minute: Duration, longest_pause: Duration, clock: Clock) -> Self {
         let terms = terms::terms(provider, minute, longest_pause, clock);
         let admission = Mutex::new(Admission::new(terms, clock.now()));
-        Self { admission, retries: Mutex::default(), leasing: OnceLock::new(), clock }
+        let (retries, contexts) = (Mutex::default(), Mutex::default());
+        Self { admission, retries, contexts, leasing: OnceLock::new(), clock }
     }
 
     /// Goes on with other settings; what has been spent, set aside and learned stays.
@@ -113,10 +119,20 @@ impl Account {
         self.admission.lock().is_soft()
     }
 
-    /// A low guess of the prompt's tokens, by what answers have reported so far.
+    /// Whether a request is certain not to fit into the model's context: what is `known` of it, and what refusals have said.
     #[must_use]
-    pub fn at_least(&self, estimate: Estimate) -> u64 {
-        self.admission.lock().at_least(estimate)
+    pub fn too_long(&self, estimate: Estimate, known: Option<u64>) -> Option<TooLong> {
+        let range = self.admission.lock().range(estimate);
+        self.contexts.lock().too_long(estimate, range, known, self.clock.since_1970())
+    }
+
+    /// The provider has refused a request as longer than so many tokens. Returns whether it will be believed.
+    pub fn learn_context(&self, estimate: Estimate, context: u64) -> bool {
+        let range = self.admission.lock().range(estimate);
+        let learned = self.contexts.lock().refused(estimate, range, context, self.clock.since_1970());
+        let believed = learned.is_some();
+        self.remember(learned.into_iter().collect());
+        believed
     }
 
     /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes), which are asked for only where

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quota::Moment;
 use wire::ApiError;
 
-use crate::account::Skip;
+use crate::account::{Skip, TooLong};
 use crate::failure::{Failure, Kind};
 use crate::report::{Step, Verdict};
 
@@ -56,7 +56,7 @@ pub fn refusal(latest: &[&Step], now: Moment) -> Refusal {
             let message = format!("No provider answers. {story}");
             refuse(503, "server_error", "providers_unavailable", message, retry_after)
         }
-        Outlook::Request => for_the_client(decisive, &story),
+        Outlook::Request => too_long(latest).unwrap_or_else(|| for_the_client(decisive, &story)),
         Outlook::Configuration => {
             let variables = configuration(latest);
             let message = format!("The proxy's own settings must be corrected: check {variables}. {story}");
@@ -75,6 +75,44 @@ pub fn passed_on(failure: &Failure) -> Refusal {
         error.code = Some("context_length_exceeded".to_owned());
     }
     Refusal { status, error, retry_after: None }
+}
+
+/// Where a model's context is too small for it: in the words of the roomiest one's provider, or in `OpenAI`'s, by which agents know
+/// that a conversation must be compacted. `None`: that is not why.
+fn too_long(latest: &[&Step]) -> Option<Refusal> {
+    let skipped = latest.iter().filter_map(|step| match step.verdict {
+        Verdict::Skipped(Skip::TooLong(too_long)) => Some(too_long),
+        _ => None,
+    });
+    let refused = latest.iter().filter_map(|step| match &step.verdict {
+        Verdict::Failed(failure) if failure.kind == Kind::ContextTooLong => {
+            // One that names no limit is taken to be the roomiest: it was tried.
+            Some((failure.error.context_limit().unwrap_or(u64::MAX), failure))
+        }
+        _ => None,
+    });
+    let (skipped, refused) =
+        (skipped.max_by_key(|it| it.context), refused.max_by_key(|(context, _)| *context));
+    let TooLong { context, prompt, answer } = match (refused, skipped) {
+        (Some((context, failure)), skipped) if skipped.is_none_or(|it| it.context <= context) => {
+            return Some(passed_on(failure));
+        }
+        (_, skipped) => skipped?,
+    };
+    let message = match answer {
+        0 => format!(
+            "This model's maximum context length is {context} tokens. However, your messages resulted in {prompt} tokens. \
+             Please reduce the length of the messages."
+        ),
+        _ => format!(
+            "This model's maximum context length is {context} tokens. However, you requested {} tokens ({prompt} in the \
+             messages, {answer} in the completion). Please reduce the length of the messages or completion.",
+            prompt.saturating_add(answer)
+        ),
+    };
+    let mut refusal = refuse(400, "invalid_request_error", "context_length_exceeded", message, None);
+    refusal.error.param = Some("messages".to_owned());
+    Some(refusal)
 }
 
 fn for_the_client(step: &Step, story: &str) -> Refusal {

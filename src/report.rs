@@ -218,7 +218,7 @@ impl Skip {
                 format!("paused for {} more after {why}", seconds(*until - now))
             }
             Self::Full(most) => format!("{most} requests are under way, which is all that it takes"),
-            Self::TooLong(context) => format!("longer than the model's context of {context} tokens"),
+            Self::TooLong(too_long) => too_long.to_string(),
             Self::Unleased => "its budget is being fetched".to_owned(),
             Self::Probing => "another request is finding out whether it works again".to_owned(),
         }

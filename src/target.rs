@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokens::Template;
 
-use crate::account::{Account, CircuitStatus};
+use crate::account::{Account, CircuitStatus, TooLong};
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
 use crate::estimate::{self, Estimate, Whose};
@@ -196,10 +196,10 @@ impl Target {
         self.current()?.template
     }
 
-    /// The context of the model in use, where the request is certainly longer.
+    /// Whether the request is certain not to fit into the context of the model in use.
     #[must_use]
-    pub fn would_be_too_long(&self, estimate: Estimate) -> Option<u64> {
-        self.current()?.context.filter(|context| self.account.at_least(estimate) > *context)
+    pub fn would_be_too_long(&self, estimate: Estimate) -> Option<TooLong> {
+        self.account.too_long(estimate, self.current()?.context)
     }
 
     fn current(&self) -> Option<&UpstreamModel> {

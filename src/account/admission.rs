@@ -9,6 +9,7 @@ use std::time::Duration;
 use quota::{
     Books, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used, Window,
 };
+use tokens::Range;
 use wire::Usage;
 
 use super::calibrations::Calibrations;
@@ -200,10 +201,10 @@ impl Admission {
         self.terms.soft
     }
 
-    /// A low guess of the prompt's tokens, by what answers have reported so far.
+    /// Between which numbers of tokens the prompt lies, by what answers have reported so far.
     #[must_use]
-    pub fn at_least(&self, estimate: Estimate) -> u64 {
-        self.calibrations.range(estimate).low
+    pub fn range(&self, estimate: Estimate) -> Range {
+        self.calibrations.range(estimate)
     }
 
     /// Whether it matters what its provider has read before.

@@ -113,12 +113,21 @@ impl Account {
         }
     }
 
+    /// Remembers these beyond this process's life, each under its key.
+    pub(super) fn remember(&self, known: Vec<(String, String)>) {
+        if let Some(leasing) = self.leasing.get() {
+            leasing.ledger.remember(known);
+        }
+    }
+
     async fn recall(&self) {
         let Some(leasing) = self.leasing.get() else { return };
         let Ok(known) = leasing.ledger.remembered().await else { return };
         let now = self.clock.now();
         let mut admission = self.admission.lock();
+        let mut contexts = self.contexts.lock();
         for (key, value) in known {
+            contexts.recall(&key, &value);
             admission.recalibrate(&key, &value);
             if let Some(lesson) = lesson(&key, &value, admission.minute()) {
                 admission.remember(lesson, now);

@@ -136,7 +136,7 @@ impl<'a> Turn<'a> {
         let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
         let estimate = self.sizes.at(target);
         let mut reserved = match target.would_be_too_long(estimate) {
-            Some(context) => Err(Skip::TooLong(context)),
+            Some(too_long) => Err(Skip::TooLong(too_long)),
             None => target.account.reserve(estimate, alone),
         };
         for _ in 0..MOST_LEASES {
@@ -226,6 +226,16 @@ impl<'a> Turn<'a> {
             let refused = reservation.refused(scope, failure.retry_after, &failure.readings);
             report::learned(&target.label, &refused.lessons);
             return;
+        }
+        if failure.kind == Kind::ContextTooLong
+            && let Some(context) = failure.error.context_limit()
+            && target.account.learn_context(self.sizes.at(target), context)
+        {
+            tracing::info!(
+                account = target.label,
+                lesson = format!("{} has a context of {context} tokens", target.model()),
+                "learned"
+            );
         }
         if failure.kind == Kind::TooLargeForLimit {
             report::learned(&target.label, &reservation.too_large(&failure.readings));

@@ -15,6 +15,7 @@ mod chaos;
 mod circuit;
 mod compressed;
 mod config;
+mod context;
 mod count;
 mod deadlines;
 mod egress;

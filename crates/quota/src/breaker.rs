@@ -197,6 +197,10 @@ impl Breaker {
         let most = pause.min(self.longest).mul_f64(JITTER);
         let more = if hinted { most.min(HINT_JITTER) } else { most }.mul_f64(jitter.clamp(0.0, 1.0));
         // What is cut short anyway varies below the bound.
-        if pause > self.longest { self.longest - more } else { (pause + more).min(self.longest) }
+        if pause > self.longest {
+            self.longest.saturating_sub(more)
+        } else {
+            (pause + more).min(self.longest)
+        }
     }
 }

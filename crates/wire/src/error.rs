@@ -15,8 +15,8 @@ pub struct ProviderError {
     pub param: Option<String>,
     /// Its `code`, numbers as digits.
     pub code: Option<String>,
-    /// What it quotes of its rate limits, names in lower case: `OpenRouter`'s `metadata.headers`, and the
-    /// `quota_reset_timestamp` of Chutes.
+    /// What it quotes of its limits, names in lower case: `OpenRouter`'s `metadata.headers`, the
+    /// `quota_reset_timestamp` of Chutes, and the `n_ctx` of llama.cpp.
     pub quoted: Vec<(String, String)>,
 }
 
@@ -73,8 +73,9 @@ impl ProviderError {
         let message = text("message").unwrap_or_else(|| object.to_string());
         let headers = object.get("metadata").and_then(|metadata| metadata.get("headers"));
         let headers = headers.and_then(Value::as_object).into_iter().flatten();
-        let reset = object.as_object().and_then(|object| object.get_key_value("quota_reset_timestamp"));
-        let quoted = headers.chain(reset).take(MAX_QUOTED);
+        let own = |name: &str| object.as_object().and_then(|object| object.get_key_value(name));
+        let own = ["quota_reset_timestamp", "n_ctx"].into_iter().filter_map(own);
+        let quoted = own.chain(headers).take(MAX_QUOTED);
         let quoted = quoted.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), as_text(value)?)));
         let quoted = quoted.collect();
         Self { message, kind: text("type"), param: text("param"), code: text("code"), quoted }

@@ -16,6 +16,7 @@
 //! - [`chunk`]: what one event of a chat stream says.
 //! - [`stream`]: what a whole chat stream has said so far, and what becomes of each event.
 //! - [`completion`]: a plain answer, checked.
+//! - `context`: what a refusal says of how long a conversation may be (private).
 //! - [`usage`]: reported token counts.
 //! - [`rate`]: what headers and refusals say of rate limits.
 //! - [`error`]: the errors of providers, read; our own, written.
@@ -23,6 +24,7 @@
 
 pub mod chunk;
 pub mod completion;
+mod context;
 pub mod error;
 pub mod fields;
 pub mod json;
