@@ -12,8 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::question;
+use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, House, Running, question};
 use crate::process::{Process, Scratch};
+use crate::scripted::Scripted;
 
 const ANSWER: &str = r#"{"id":"x","model":"up","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
 
@@ -118,4 +119,41 @@ async fn https_proxy_and_an_extra_authority_are_honoured() {
     let asked = tunnel.targets.lock().len();
     Process::start(&with(&[("NO_PROXY", "cerebras.test")])).await.chat(&question(false)).await.error(503);
     assert_eq!(tunnel.targets.lock().len(), asked);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_whom_a_provider_or_a_client_names() {
+    let (upstream, elsewhere, house) =
+        (Scripted::start().await, Scripted::start().await, House::new(&[]).await);
+    let vars = [
+        ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+        ("CEREBRAS_BASE_URL", &upstream.base_url()),
+        ("CHUTES_API_KEY", CHUTES_KEY),
+        ("CHUTES_BASE_URL", &house.chutes.base_url()),
+    ];
+    for status in
+        ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        for stream in [false, true] {
+            let proxy = Running::start(&vars).await;
+            let to = format!(
+                "{status}\r\nlocation: {}/chat/completions\r\ncontent-length: 0",
+                elsewhere.base_url()
+            );
+            upstream.answer_raw(&to, "");
+            let reply = proxy.chat(question(stream).to_string().as_bytes()).await.good();
+            assert_eq!(reply.provider(), "chutes", "{status} is a failure");
+        }
+    }
+    let mut body = question(false);
+    for field in ["api_base", "base_url", "endpoint", "provider"] {
+        body[field] = elsewhere.base_url().into();
+    }
+    let there = format!("http://{}/v1/chat/completions", elsewhere.address);
+    let host = elsewhere.address.to_string();
+    let headers = [("X-Forwarded-Host", &*host), ("X-Upstream", &there), ("Forwarded", "host=elsewhere")];
+    let proxy = Running::start(&vars).await;
+    let request = crate::client::post(&there, &headers, body.to_string().as_bytes());
+    crate::client::exchange(proxy.address, &request).await.good();
+    assert_eq!(elsewhere.asked(), 0);
 }

@@ -133,7 +133,7 @@ async fn a_reader_that_is_slow_is_not_given_up() {
     let (mut client, mut asked) = amid_a_flood(&upstream, &proxy).await;
     let provider = async {
         let event = chunk(&content(&"x".repeat(64 * 1024)));
-        for _ in 0..8 * 1024 / 64 {
+        for _ in 0..3 * 1024 / 64 {
             asked.write(&event).await;
         }
         asked.event(FINISH).await;
@@ -141,7 +141,7 @@ async fn a_reader_that_is_slow_is_not_given_up() {
     };
     // Behind all the time, for longer than the limit.
     let reader = async {
-        let (mut pace, mut part) = (tokio::time::interval(Duration::from_millis(50)), vec![0; 64 * 1024]);
+        let (mut pace, mut part) = (tokio::time::interval(Duration::from_millis(50)), vec![0; 16 * 1024]);
         let mut tail = Vec::new();
         while !tail.ends_with(b"0\r\n\r\n") {
             pace.tick().await;
