@@ -128,13 +128,12 @@ impl Relay {
                 self.deadline.as_mut().reset(self.clock.deadline(left));
                 continue;
             }
-            match self.until.filter(|until| until.is_over(now)) {
-                Some(until) => self.source.finish(&until.describe()),
-                None => {
-                    let silence = self.idle.as_secs_f64();
-                    self.source.finish(&format!("nothing came for {silence} s in the middle of the answer"));
-                }
-            }
+            let silence = self.idle.as_secs_f64();
+            let why = match self.until.filter(|until| until.is_over(now)) {
+                Some(until) => until.describe(),
+                None => format!("nothing came for {silence} s in the middle of the answer"),
+            };
+            self.source.finish(&why);
         }
     }
 

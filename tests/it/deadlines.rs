@@ -107,7 +107,6 @@ async fn a_dead_provider_costs_no_more_than_its_own_limit() {
         let took = clock.since(started);
         // The rest is what Chutes takes, and a machine under load.
         assert!(took >= least && took < least + Duration::from_secs(10), "{dead}: {took:?}");
-        println!("{dead}: {took:?}");
     }
 }
 
@@ -124,7 +123,7 @@ async fn a_silence_in_the_middle_of_an_answer_closes_the_providers_connection() 
     assert_eq!(line["why"], "nothing came for 0.3 s in the middle of the answer");
     let closed = async {
         while provider.stats().aborted == 0 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(HANG, closed).await.expect("the provider sees its connection closed");
