@@ -6,12 +6,18 @@
 
 use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokens::{Counter, Prefixes, Template, Vocabulary};
+use tokio::sync::Semaphore;
 use wire::ChatRequest;
 
 use crate::target::Target;
+
+/// So many bytes of new text are counted by the thread that serves: a millisecond of code or prose, six of what is made to
+/// be slow.
+const MOST_INLINE: usize = 1 << 14;
 
 /// What a request is expected to cost at one target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,12 +59,19 @@ pub struct Counters {
     prefixes: Prefixes,
     /// Whether somebody loads the vocabulary already.
     loading: AtomicBool,
+    /// One request at a time is counted beside the threads that serve.
+    beside: Semaphore,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         let by_template = Template::NAMED.iter().map(|(_, template)| Counter::new(*template)).collect();
-        Self { by_template, prefixes: Prefixes::default(), loading: AtomicBool::new(false) }
+        Self {
+            by_template,
+            prefixes: Prefixes::default(),
+            loading: AtomicBool::new(false),
+            beside: Semaphore::new(1),
+        }
     }
 }
 
@@ -66,7 +79,7 @@ impl Default for Counters {
 #[derive(Debug)]
 pub struct Sizes<'a> {
     request: &'a ChatRequest,
-    counters: &'a Counters,
+    counters: &'a Arc<Counters>,
     client: u64,
     guess: OnceCell<u64>,
     counts: [OnceCell<Option<u64>>; Template::NAMED.len()],
@@ -76,7 +89,7 @@ pub struct Sizes<'a> {
 impl<'a> Sizes<'a> {
     /// The sizes of a request by this client.
     #[must_use]
-    pub fn new(request: &'a ChatRequest, counters: &'a Counters, client: Option<&str>) -> Self {
+    pub fn new(request: &'a ChatRequest, counters: &'a Arc<Counters>, client: Option<&str>) -> Self {
         Self {
             request,
             counters,
@@ -84,6 +97,23 @@ impl<'a> Sizes<'a> {
             guess: OnceCell::new(),
             counts: Default::default(),
             prefixes: OnceCell::new(),
+        }
+    }
+
+    /// Counts what would take long, under each of these templates, without keeping a thread from serving others. Where another
+    /// request is being counted like that, this one is guessed.
+    pub async fn prepare(&mut self, templates: impl Iterator<Item = Template>) {
+        if self.request.body.len() <= MOST_INLINE {
+            return;
+        }
+        for template in templates {
+            let Some(index) = self.counters.index(template) else { continue };
+            if self.counts.get(index).is_some_and(|count| count.get().is_none())
+                && self.counters.takes_long(index, self.request)
+            {
+                let counted = self.counters.count_beside(index, self.request).await;
+                let _ = self.counts.get(index).map(|count| count.set(counted));
+            }
         }
     }
 
@@ -101,12 +131,8 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    fn tools(&self) -> &[u8] {
-        self.request.body.get(self.request.tools.clone()).unwrap_or_default()
-    }
-
     fn prefixes(&self) -> &[u128] {
-        let of = || self.counters.prefixes.of(self.request.each_message(), self.tools());
+        let of = || self.counters.prefixes.of(self.request.each_message(), tools(self.request));
         self.prefixes.get_or_init(of)
     }
 
@@ -117,15 +143,19 @@ impl<'a> Sizes<'a> {
     }
 
     fn counted(&self, template: Template) -> Option<u64> {
-        let index = self.counters.by_template.iter().position(|counter| counter.template() == template)?;
-        let count = || self.counters.count(self.counters.by_template.get(index)?, self.request);
+        let index = self.counters.index(template)?;
+        let count = || self.counters.count(index, self.request);
         *self.counts.get(index)?.get_or_init(count)
     }
 }
 
 impl Counters {
+    fn index(&self, template: Template) -> Option<usize> {
+        self.by_template.iter().position(|counter| counter.template() == template)
+    }
+
     /// Counts a request, unless the vocabulary is still to be loaded: then that begins, on a thread of its own.
-    fn count(&self, counter: &Counter, request: &ChatRequest) -> Option<u64> {
+    fn count(&self, index: usize, request: &ChatRequest) -> Option<u64> {
         if Vocabulary::get().is_none() {
             if !self.loading.swap(true, Ordering::Relaxed) {
                 // Without it, guesses go on.
@@ -133,9 +163,24 @@ impl Counters {
             }
             return None;
         }
-        let tools = request.body.get(request.tools.clone()).unwrap_or_default();
-        counter.count(request.each_message(), tools)
+        self.by_template.get(index)?.count(request.each_message(), tools(request))
     }
+
+    fn takes_long(&self, index: usize, request: &ChatRequest) -> bool {
+        let new = |counter: &Counter| counter.new_bytes(request.each_message(), tools(request));
+        self.by_template.get(index).is_some_and(|counter| new(counter) > MOST_INLINE)
+    }
+
+    async fn count_beside(self: &Arc<Self>, index: usize, request: &ChatRequest) -> Option<u64> {
+        let _one = self.beside.try_acquire().ok()?;
+        let (counters, request) = (Arc::clone(self), request.clone());
+        let count = tokio::task::spawn_blocking(move || counters.count(index, &request));
+        count.await.ok().flatten()
+    }
+}
+
+fn tools(request: &ChatRequest) -> &[u8] {
+    request.body.get(request.tools.clone()).unwrap_or_default()
 }
 
 /// A short name for a model, or a client.
@@ -144,3 +189,6 @@ pub(crate) fn hash(of: impl Hash) -> u64 {
     of.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

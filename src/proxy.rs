@@ -85,6 +85,7 @@ pub enum AnswerBody {
 /// One [`Refusal`] when nothing is left.
 pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Result<Answer, Refusal> {
     let mut turn = Turn::new(proxy, request, report);
+    turn.count().await;
     while let Some(target) = turn.next_target().await {
         let Some(mut reservation) = turn.reserve(&target).await else { continue };
         let model = target.model().to_owned();

@@ -58,6 +58,11 @@ impl<'a> Turn<'a> {
         Self { proxy, targets, sizes, trials, report, queue, pauses: 0, insists: false, until }
     }
 
+    /// Counts the request where that takes long.
+    pub(super) async fn count(&mut self) {
+        self.sizes.prepare(self.targets.iter().filter_map(|target| target.template())).await;
+    }
+
     /// Our id of the request.
     pub(super) fn id(&self) -> &str {
         &self.report.id

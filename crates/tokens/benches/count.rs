@@ -110,6 +110,22 @@ fn warm(bencher: Bencher<'_, '_>) {
     bencher.counter(request.size()).bench(|| black_box(&request).count(&counter));
 }
 
+/// Text that is made to be slow: words without an end, of letters that merge late.
+#[divan::bench(args = [1 << 14, 1 << 17])]
+fn endless_words(bencher: Bencher<'_, '_>, size: usize) {
+    let mut random = 1_u64;
+    let mut letter = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + u8::try_from((random >> 33) % 26).unwrap_or_default())
+    };
+    let text: String = (0..size).map(|_| letter()).collect();
+    let message = format!(r#"{{"role":"user","content":"{text}"}}"#);
+    bencher
+        .counter(BytesCount::new(size))
+        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch))
+        .bench_refs(|counter| counter.count([black_box(&message).as_bytes()], b""));
+}
+
 #[divan::bench]
 fn floor_hash(bencher: Bencher<'_, '_>) {
     let request = Request::new();

@@ -108,20 +108,16 @@ impl Counter {
     #[must_use]
     pub fn parts<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> Option<Parts> {
         let vocabulary = Vocabulary::get()?;
-        let tools = if says_nothing(tools) { &[] } else { tools };
-        let first = if tools.is_empty() { Place::First } else { Place::FirstWithTools };
-        let places = std::iter::once(first).chain(std::iter::repeat(Place::Later));
-        let tools = (!tools.is_empty()).then_some((tools, Place::Tools));
-        let asked: Vec<_> = tools.into_iter().chain(messages.into_iter().zip(places)).collect();
+        let (has_tools, asked) = asked(messages, tools);
         let mut pieces = self.pieces(vocabulary, &asked)?.into_iter();
 
         let mut parts = Parts::default();
-        if tools.is_some() {
+        if has_tools {
             parts.tools = u64::from(pieces.next()?.tokens?);
         }
         let Constants { own_system, tool_turn, turn_end, generation } = *self.constants(vocabulary);
         let mut pieces = pieces.peekable();
-        if tools.is_some() && pieces.peek()?.kind != Kind::System {
+        if has_tools && pieces.peek()?.kind != Kind::System {
             parts.system = own_system;
         }
         let mut before = None;
@@ -141,6 +137,16 @@ impl Counter {
         before?;
         parts.messages += generation;
         Some(parts)
+    }
+
+    /// How many bytes of a request are not remembered, so that counting it takes longer than hashing it.
+    #[must_use]
+    pub fn new_bytes<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> usize {
+        let (_, asked) = asked(messages, tools);
+        let keys: Vec<u128> = asked.iter().map(|(json, place)| self.key(json, *place)).collect();
+        let mut memo = self.memo.lock();
+        let new = asked.iter().zip(keys).filter(|(_, key)| memo.get(*key).is_none());
+        new.map(|((json, _), _)| json.len()).sum()
     }
 
     /// The tokens of an answer: its text, its calls of tools by name and arguments (JSON), and the end of the turn.
@@ -230,6 +236,18 @@ impl Counter {
             }
         })
     }
+}
+
+/// The pieces of a request, and whether the first of them is its tools.
+fn asked<'a>(
+    messages: impl IntoIterator<Item = &'a [u8]>,
+    tools: &'a [u8],
+) -> (bool, Vec<(&'a [u8], Place)>) {
+    let has_tools = !says_nothing(tools);
+    let first = if has_tools { Place::FirstWithTools } else { Place::First };
+    let places = std::iter::once(first).chain(std::iter::repeat(Place::Later));
+    let tools = has_tools.then_some((tools, Place::Tools));
+    (has_tools, tools.into_iter().chain(messages.into_iter().zip(places)).collect())
 }
 
 /// No tools, `null`, or an empty list.

@@ -54,6 +54,21 @@ fn chat() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<u8>)> {
 }
 
 #[test]
+fn what_is_remembered_is_not_new() {
+    let counter = counter(Template::Qwen3CoderLaunch);
+    let messages =
+        bytes(&[json!({"role": "user", "content": "hi"}), json!({"role": "user", "content": "more"})]);
+    let new =
+        |messages: &[Vec<u8>], tools: &[u8]| counter.new_bytes(messages.iter().map(Vec::as_slice), tools);
+    assert_eq!(new(&messages[..1], b"[]"), messages[0].len());
+    assert!(count(&counter, &messages[..1], b"").is_some());
+    assert_eq!(new(&messages[..1], b"[]"), 0);
+    assert_eq!(new(&messages, b""), messages[1].len());
+    // With tools the first message is another piece.
+    assert_eq!(new(&messages[..1], b"[1]"), messages[0].len() + 3);
+}
+
+#[test]
 fn what_has_no_text_is_not_counted() {
     let counter = counter(Template::Qwen3CoderLaunch);
     let hi = json!({"role": "user", "content": "hi"});
