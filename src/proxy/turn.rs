@@ -74,16 +74,25 @@ impl<'a> Turn<'a> {
         if self.queue.is_empty() && !std::mem::replace(&mut self.insists, true) {
             self.queue = self.held_back();
         }
-        let now = self.proxy.clock.now();
-        if self.until.is_some_and(|until| until.is_over(now)) {
+        // Whoever is asked first says what became of it, however little time there is.
+        if !self.report.steps.is_empty() && !self.is_time_for(Duration::ZERO) {
             return None;
         }
         if self.queue.is_empty() {
             let (again, pause) = self.next_round()?;
+            if !self.is_time_for(pause) {
+                return None;
+            }
             tokio::time::sleep(pause).await;
             self.queue = again;
         }
         self.queue.pop_front()
+    }
+
+    /// Whether this leaves time for an answer.
+    fn is_time_for(&self, pause: Duration) -> bool {
+        let now = self.proxy.clock.now();
+        self.until.is_none_or(|until| !until.is_over(now + pause))
     }
 
     /// Those that only a soft limit held back.
@@ -204,18 +213,12 @@ impl<'a> Turn<'a> {
     ) -> Decision {
         let mut failure = failure.redacted(&self.proxy.redactor);
         let once_more = self.trials.object(target, model, &mut failure);
-        let mut next = failure.kind.next();
-        if next == Next::Model && target.retire(model) {
-            reservation.release();
-            self.queue.push_front(Arc::clone(target));
-        } else {
-            self.judge(target, &mut reservation, &failure);
-            next = if next == Next::Model { Next::Target } else { next };
-        }
-        if once_more {
-            self.queue.push_front(Arc::clone(target));
-        }
+        self.judge(target, &mut reservation, &failure);
         drop(reservation);
+        let next = failure.kind.next();
+        if next == Next::Model && target.retire(model) || once_more && target.account.may_retry() {
+            self.queue.push_front(Arc::clone(target));
+        }
         let refusal = (next == Next::Client).then(|| refusal::passed_on(&failure));
         self.note(target, model.to_owned(), Verdict::Failed(failure));
         match refusal {

@@ -81,6 +81,22 @@ async fn what_concerns_the_key_concerns_all_its_models_and_outlives_a_reload() {
 }
 
 #[tokio::test]
+async fn names_that_are_all_gone_are_each_asked_for_once() {
+    let provider = Profile { limits: Limits::NONE, models: vec!["c".to_owned()], ..Profile::openai() };
+    let provider = Simulator::start(provider).await.expect("a port");
+    let file = format!(
+        "[providers.local]\npreset = \"openai-compatible\"\nbase_url = \"{}\"\nmodels = [\"a\", \"b\"]\n",
+        provider.base_url()
+    );
+    let proxy = Running::start_with(&file, &[]).await;
+    for _ in 0..3 {
+        let reply = proxy.chat(question(true).to_string().as_bytes()).await;
+        assert_eq!(reply.error(502)["code"], "provider_configuration");
+    }
+    assert_eq!(provider.stats().received, 2);
+}
+
+#[tokio::test]
 async fn a_callers_own_mistakes_open_nothing() {
     let pair = Pair::new().await;
     for fault in [Fault::BadRequest, Fault::ContextTooLong, Fault::BadFormat] {
