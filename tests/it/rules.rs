@@ -1,6 +1,8 @@
 //! What a provider does not take of a request is left out or made whole within the same request, remembered, and
 //! nothing else ever is.
 
+use qwen_3_coder_proxy::api::App;
+use qwen_3_coder_proxy::config::{Config, Overrides};
 use serde_json::{Value, json};
 use simulator::{Fault, Limits, Profile, Simulator, Times};
 
@@ -14,7 +16,11 @@ struct Stage {
     cerebras: Simulator,
     chutes: Simulator,
     proxy: Running,
+    file: String,
 }
+
+/// What the file's keys stand for.
+const KEYS: [(&str, &str); 2] = [("KEY", CEREBRAS_KEY), ("KEY_2", "csk-two")];
 
 impl Stage {
     async fn new(rejects: &[&str]) -> Self {
@@ -34,8 +40,7 @@ impl Stage {
             cerebras.base_url(),
             chutes.base_url(),
         );
-        let proxy = Running::start_with(&file, &[("KEY", CEREBRAS_KEY), ("KEY_2", "csk-two")]).await;
-        Self { cerebras, chutes, proxy }
+        Self { proxy: Running::start_with(&file, &KEYS).await, cerebras, chutes, file }
     }
 
     /// Who answered, and how many were asked.
@@ -127,6 +132,25 @@ async fn what_is_said_later_is_learned_too_and_of_one_model_alone() {
     assert_eq!(stage.sent(), with(json!({"min_p": 0.1})), "no other field is left out");
     let targets = stage.proxy.app.proxy.targets("qwen-3-coder").expect("routes");
     assert!(targets[0].rules.of("another").is_empty() && targets[2].rules.of(targets[2].model()).is_empty());
+}
+
+#[tokio::test]
+async fn a_reload_forgets_nothing_of_a_provider_at_the_same_address() {
+    let stage = Stage::new(&["store"]).await;
+    assert_eq!(stage.send(&with(json!({"store": true}))).await, by("cerebras", "2"));
+    let reloaded = |file: &str| {
+        let vars = KEYS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::from_text(file, vars, &Overrides::default());
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::renewed(&config, &stage.proxy.app).expect("usable settings");
+        let target = &app.proxy.targets("qwen-3-coder").expect("routes")[0];
+        target.rules.of(target.model()).iter().map(wire::Rule::name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        reloaded(&stage.file.replace("[{ env = \"KEY\" }, { env = \"KEY_2\" }]", "{ env = \"KEY_2\" }")),
+        ["store"]
+    );
+    assert_eq!(reloaded(&stage.file.replace("127.0.0.1", "localhost")), [""; 0], "that is another one");
 }
 
 #[tokio::test]

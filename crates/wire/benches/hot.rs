@@ -8,8 +8,9 @@ use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use wire::completion::Completion;
+use wire::json::quote;
 use wire::sse::Decoder;
-use wire::{ChatRequest, ChatStream, Dialect, rate};
+use wire::{ChatRequest, ChatStream, Dialect, Rule, rate};
 
 fn main() {
     divan::main();
@@ -56,6 +57,48 @@ fn parse_and_shape(bencher: Bencher<'_, '_>, size: &str) {
         request.shape("qwen-3-coder-480b", &[]).len()
     });
 }
+
+/// What is known of Cerebras, with a few fields more; then with all repairs.
+const RULES: [&str; 3] = ["none", "fields and strict", "fields and all repairs"];
+
+/// A request of about 100 KB whose history is calls of tools and their answers, in order.
+#[divan::bench(args = RULES)]
+fn shape_a_healthy_history(bencher: Bencher<'_, '_>, rules: &str) {
+    let text = "    log(\"took {} ms\", since(started));\n".repeat(32);
+    let call = |at: usize| {
+        let arguments = format!(r#"{{"path":"a.rs","content":{}}}"#, quote(&text));
+        format!(
+            r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_{at}","type":"function","function":{{"name":"write","arguments":{}}}}}]}},{{"role":"tool","tool_call_id":"call_{at}","content":{}}}"#,
+            quote(&arguments),
+            quote(&text)
+        )
+    };
+    let messages = (0..30).map(call).collect::<Vec<_>>().join(",");
+    let body = format!(r#"{{"model":"m","messages":[{messages}],"stream":true}}"#);
+    let names: &[&str] = match rules {
+        "none" => &[],
+        "fields and strict" => &RULE_NAMES[..8],
+        _ => &RULE_NAMES,
+    };
+    let rules: Vec<Rule> = names.iter().map(|name| Rule::learned(name).expect("a rule")).collect();
+    let request = ChatRequest::parse(body.into()).expect("a request");
+    bencher
+        .counter(BytesCount::new(request.body.len()))
+        .bench(|| black_box(&request).shape("qwen-3-coder-480b", black_box(&rules)).len());
+}
+
+const RULE_NAMES: [&str; 10] = [
+    "store",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "messages.*.reasoning_content",
+    "messages.*.tool_calls.*.index",
+    "(strict)",
+    "(arguments)",
+    "(calls)",
+];
 
 #[divan::bench(args = SIZES)]
 fn floor_copy(bencher: Bencher<'_, '_>, size: &str) {

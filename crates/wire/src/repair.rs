@@ -12,7 +12,7 @@ use crate::error::ProviderError;
 use crate::fields::{FieldEdit, members_at};
 use crate::json::{MAX_DEPTH, quote, unquoted};
 use crate::request::ChatRequest;
-use crate::scan::Scanner;
+use crate::scan::{Scanner, Wrong};
 use crate::splice::Edit;
 
 /// What can be made whole.
@@ -121,20 +121,18 @@ fn is_mixed(request: &ChatRequest) -> bool {
 
 /// Answers what was not answered, and leaves out what answers nothing.
 fn pair(request: &ChatRequest) -> Vec<Edit> {
-    let body = &*request.body;
     let (mut answers, mut orphans) = (Vec::new(), Vec::new());
     let mut open = Open::default();
     // Where the last message ends that stays.
     let mut last = None;
     for (at, span) in request.each_message.iter().enumerate() {
         // Most messages have nothing to do with tools.
-        let concerned = memmem::find(&body[span.clone()], b"\"tool_call").is_some();
-        let answered = if concerned { answered(body, span) } else { None };
-        let stays = if let Some(id) = answered {
+        let said = Said::about(&request.body, span, b"\"tool_call").unwrap_or_default();
+        let stays = if let Some(id) = said.answers {
             open.answer(&id)
         } else {
             answers.extend(open.close(last));
-            open = if concerned { Open::new(calls(body, span)) } else { Open::default() };
+            open = Open::new(said.calls.into_iter().filter_map(|call| call.id).collect());
             true
         };
         if stays {
@@ -180,22 +178,64 @@ impl Open {
     }
 }
 
-/// The id that a message of a tool answers.
-fn answered(body: &[u8], message: &Range<usize>) -> Option<String> {
-    value_of(body, message, "role").filter(|role| body[role.clone()] == *b"\"tool\"")?;
-    text(body, &value_of(body, message, "tool_call_id")?)
+/// What a message has to do with tools.
+#[derive(Default)]
+struct Said {
+    /// The call that it answers.
+    answers: Option<String>,
+    /// The calls that it makes.
+    calls: Vec<Call>,
 }
 
-/// The ids of a message's calls.
-fn calls(body: &[u8], message: &Range<usize>) -> Vec<String> {
-    let calls = each_call(body, message).into_iter();
-    calls.filter_map(|call| text(body, &value_of(body, &call, "id")?)).collect()
+#[derive(Default)]
+struct Call {
+    id: Option<String>,
+    /// Where its arguments stand in the body.
+    arguments: Option<Range<usize>>,
 }
 
-fn each_call(body: &[u8], message: &Range<usize>) -> Vec<Range<usize>> {
-    let Some(calls) = value_of(body, message, "tool_calls") else { return Vec::new() };
-    let elements = Scanner::new(&body[calls.clone()], MAX_DEPTH).elements().unwrap_or_default();
-    elements.into_iter().map(|call| call.start + calls.start..call.end + calls.start).collect()
+impl Said {
+    /// Read in one look at a message, if these bytes stand anywhere in it.
+    fn about(body: &[u8], message: &Range<usize>, word: &[u8]) -> Option<Self> {
+        let text = &body[message.clone()];
+        memmem::find(text, word)?;
+        let (mut said, mut is_answer, mut answers) = (Self::default(), false, None);
+        let read = Scanner::new(text, MAX_DEPTH).whole(|scanner, key| match &text[key] {
+            b"\"tool_calls\"" if scanner.is_at(b'[') => scanner.list(|scanner| {
+                let mut call = Call::read(scanner, text)?;
+                if let Some(arguments) = &mut call.arguments {
+                    *arguments = arguments.start + message.start..arguments.end + message.start;
+                }
+                said.calls.push(call);
+                Ok(())
+            }),
+            b"\"role\"" => scanner.value().map(|role| is_answer = text[role] == *b"\"tool\""),
+            b"\"tool_call_id\"" => scanner.value().map(|id| answers = unescaped(&text[id])),
+            _ => scanner.skip(),
+        });
+        read.ok()?;
+        said.answers = answers.filter(|_| is_answer);
+        Some(said)
+    }
+}
+
+impl Call {
+    fn read(scanner: &mut Scanner<'_>, text: &[u8]) -> Result<Self, Wrong> {
+        let mut call = Self::default();
+        if !scanner.is_at(b'{') {
+            scanner.skip()?;
+            return Ok(call);
+        }
+        scanner.object(|scanner, key| match &text[key] {
+            b"\"id\"" => scanner.value().map(|id| call.id = unescaped(&text[id])),
+            b"\"function\"" if scanner.is_at(b'{') => scanner.object(|scanner, key| match &text[key] {
+                b"\"arguments\"" => scanner.value().map(|span| call.arguments = Some(span)),
+                _ => scanner.skip(),
+            }),
+            _ => scanner.skip(),
+        })?;
+        Ok(call)
+    }
 }
 
 /// Elements of a list, each run of them with one comma.
@@ -215,18 +255,9 @@ fn left_out(each: &[Range<usize>], gone: &[usize]) -> Vec<Edit> {
 /// Wraps arguments that are no JSON.
 fn parsable(request: &ChatRequest) -> Vec<Edit> {
     let body = &*request.body;
-    let mut edits = Vec::new();
-    for message in &request.each_message {
-        if memmem::find(&body[message.clone()], b"\"arguments\"").is_none() {
-            continue;
-        }
-        for call in each_call(body, message) {
-            let function = value_of(body, &call, "function");
-            let arguments = function.and_then(|function| value_of(body, &function, "arguments"));
-            edits.extend(arguments.and_then(|arguments| wrapped(body, arguments)));
-        }
-    }
-    edits
+    let said = request.each_message.iter().filter_map(|it| Said::about(body, it, b"\"arguments\""));
+    let arguments = said.flat_map(|said| said.calls).filter_map(|call| call.arguments);
+    arguments.filter_map(|arguments| wrapped(body, arguments)).collect()
 }
 
 /// A string that holds no JSON, as one that does; `None`: nothing is wrong with it.
@@ -251,8 +282,8 @@ fn value_of(body: &[u8], object: &Range<usize>, key: &str) -> Option<Range<usize
     members.into_iter().find(|member| body[member.key.clone()] == *quote(key).as_bytes()).map(|it| it.value)
 }
 
-fn text(body: &[u8], value: &Range<usize>) -> Option<String> {
-    unquoted(std::str::from_utf8(&body[value.clone()]).ok()?).map(Cow::into_owned)
+fn unescaped(text: &[u8]) -> Option<String> {
+    unquoted(std::str::from_utf8(text).ok()?).map(Cow::into_owned)
 }
 
 #[cfg(test)]
