@@ -15,6 +15,8 @@ use thiserror::Error;
 
 /// What is unpacked at a time, in bytes.
 const PIECE: usize = 16 * 1024;
+/// So many pieces in a row, and others go first: a little may become gigabytes without a wait for more of it.
+const MOST_IN_A_ROW: u8 = 32;
 /// A conversation shrinks to a tenth; only what is made to hurt becomes a hundred times as much.
 const MOST_EXPANSION: u64 = 100;
 /// What may be unpacked before that is asked, in bytes.
@@ -77,11 +79,15 @@ pub enum Broken<E> {
 
 struct Unpacking {
     decoder: Decoder,
+    /// Where the next piece is made; what is given is as large as it must be, since it may be kept.
+    piece: Box<[u8]>,
     /// Bytes that came, and bytes that became of them.
     taken: u64,
     given: u64,
     /// Whether it is held to [`MOST_EXPANSION`].
     suspicious: bool,
+    /// Pieces since others went first.
+    in_a_row: u8,
     over: bool,
 }
 
@@ -106,7 +112,16 @@ impl<B> Decoded<B> {
             Coding::Deflate => Some(Decoder::Deflate(ZlibDecoder::new(Input::default()))),
         };
         let unpacking = decoder.map(|decoder| {
-            Box::new(Unpacking { decoder, taken: 0, given: 0, suspicious: false, over: false })
+            let piece = vec![0; PIECE].into_boxed_slice();
+            Box::new(Unpacking {
+                decoder,
+                piece,
+                taken: 0,
+                given: 0,
+                suspicious: false,
+                in_a_row: 0,
+                over: false,
+            })
         });
         Self { body, unpacking }
     }
@@ -131,10 +146,9 @@ impl Unpacking {
 
     /// The next piece; empty at the end, `None` where more must come first.
     fn next<E>(&mut self) -> Result<Option<Bytes>, Broken<E>> {
-        let mut piece = vec![0; PIECE];
         let read = match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder.read(&mut piece),
-            Decoder::Deflate(decoder) => decoder.read(&mut piece),
+            Decoder::Gzip(decoder) => decoder.read(&mut self.piece),
+            Decoder::Deflate(decoder) => decoder.read(&mut self.piece),
         };
         let length = match read {
             Ok(0) if !self.input().bytes.is_empty() => {
@@ -150,8 +164,7 @@ impl Unpacking {
         if self.suspicious && self.given > UNSUSPICIOUS && self.given / MOST_EXPANSION > self.taken {
             return Err(Broken::Bomb);
         }
-        piece.truncate(length);
-        Ok(Some(piece.into()))
+        Ok(Some(Bytes::copy_from_slice(&self.piece[..length])))
     }
 }
 
@@ -171,6 +184,12 @@ where
         let Some(unpacking) = unpacking else {
             return body.poll_frame(context).map_err(Broken::Body);
         };
+        if unpacking.in_a_row == MOST_IN_A_ROW {
+            unpacking.in_a_row = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        unpacking.in_a_row += 1;
         while !unpacking.over {
             match unpacking.next() {
                 Ok(Some(piece)) if piece.is_empty() => break,

@@ -139,3 +139,18 @@ fn what_the_header_says() {
     }
     assert!(of(&["gzip", "gzip"]).is_err());
 }
+
+#[test]
+fn others_are_let_go_first() {
+    let mut body = Decoded::new(Parts::of(&gzip(&vec![b' '; 8 << 20]), usize::MAX), Coding::Gzip);
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    let (mut given, mut waits) = (0, 0);
+    loop {
+        match Pin::new(&mut body).poll_frame(&mut context) {
+            Poll::Ready(Some(frame)) => given += frame.unwrap().into_data().unwrap().len(),
+            Poll::Ready(None) => break,
+            Poll::Pending => waits += 1,
+        }
+    }
+    assert_eq!((given, waits), (8 << 20, (8 << 20) / PIECE / usize::from(MOST_IN_A_ROW)));
+}
