@@ -160,7 +160,8 @@ impl Cost {
         match dimension {
             Dimension::Requests => 1,
             Dimension::Tokens => self.set_aside.min(self.at_most),
-            Dimension::UncachedTokens => self.set_aside.min(self.at_most).saturating_sub(self.cached),
+            // All of the prompt may be in the cache.
+            Dimension::UncachedTokens => self.set_aside.min(self.at_most).saturating_sub(self.at_least),
         }
     }
 

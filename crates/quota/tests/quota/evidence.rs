@@ -1,7 +1,7 @@
 //! What providers say of their own books: believed as far as it goes, and never to anybody's ruin.
 
 use proptest::prelude::*;
-use quota::{Books, Dimension, Lesson, Limit, Meter, Reading, Refill, Settlement, Used, Window};
+use quota::{Books, Cost, Dimension, Lesson, Limit, Meter, Reading, Refill, Settlement, Used, Window};
 
 use crate::oracle::{MINUTE, Request, World, at, cost, limit, play, request, used};
 
@@ -26,6 +26,25 @@ fn ask(books: &mut Books, amount: u64, reading: Reading, now: u64) -> Vec<Lesson
     books.admitted(&mut grant, at(now));
     books.settle(grant, used(amount), at(now));
     lessons
+}
+
+/// A provider that keeps what it sets aside, and has found nearly the whole prompt in its cache, unexpectedly: that leaves more than was
+/// thought, and says nothing of what comes back.
+#[test]
+fn what_was_in_the_cache_is_no_evidence_that_unused_tokens_come_back() {
+    let uncached = limit(Dimension::UncachedTokens, Window::Minute, 30_000);
+    let meter = Meter { settlement: Settlement::Kept, ..Meter::default() };
+    let mut books = Books::new(&[uncached], meter, at(0));
+    let cost = Cost { at_least: 10_000, ..cost(0, 12_000) };
+    for now in [0, MINUTE, 2 * MINUTE] {
+        let mut grant = books.reserve(cost, at(now)).expect("room");
+        let reading = Reading { dimension: Dimension::UncachedTokens, ..tokens(30_000, 30_000 - 2_016) };
+        assert_eq!(books.sync(&grant, &[reading], at(now)), []);
+        books.admitted(&mut grant, at(now));
+        books.settle(grant, Used { tokens: 10_100, cached: 9_984, set_aside: 12_000 }, at(now));
+    }
+    assert_eq!(books.settlement(), Settlement::Kept);
+    assert_eq!(left(&mut books, 2 * MINUTE), 30_000 - 2_016);
 }
 
 fn refuse(books: &mut Books, reading: Reading) {
