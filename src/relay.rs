@@ -19,7 +19,6 @@ use tokio::time::Sleep;
 use wire::ProviderError;
 
 use crate::account::Reservation;
-use crate::clock::Clock;
 use crate::failure::Kind;
 use crate::proxy::Until;
 use crate::report::{End, Report};
@@ -37,14 +36,13 @@ const ENDING: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Relay {
     source: Source,
-    clock: Clock,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
     /// When the model was heard last; pings and comments are not it. The deadline is put off only once it is there: most
     /// never are.
     heard: Moment,
-    /// Until when all of it must be here.
-    until: Option<Until>,
+    /// Until when all of it must be here; few set it, so it takes little room.
+    until: Option<Box<Until>>,
     reservation: Option<Reservation>,
     /// The connection is to be broken next.
     broken: Option<Broken>,
@@ -65,13 +63,12 @@ impl Relay {
         until: Option<Until>,
         reservation: Reservation,
         report: Report,
-        clock: Clock,
     ) -> Self {
-        let heard = clock.now();
+        let clock = report.clock();
+        let (heard, until) = (clock.now(), until.map(Box::new));
         let reservation = Some(reservation);
         let deadline = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let mut relay =
-            Self { source, clock, idle, deadline, heard, until, reservation, broken: None, report };
+        let mut relay = Self { source, idle, deadline, heard, until, reservation, broken: None, report };
         // All of it may have come in one read.
         let left = relay.left(heard);
         relay.deadline.as_mut().reset(clock.deadline(left));
@@ -82,7 +79,7 @@ impl Relay {
     fn left(&self, now: Moment) -> Duration {
         let silence = if self.source.stream.is_done() { ENDING } else { self.idle };
         let left = silence.saturating_sub(now - self.heard);
-        self.until.map_or(left, |until| left.min(until.left(now)))
+        self.until.as_ref().map_or(left, |until| left.min(until.left(now)))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -106,30 +103,31 @@ impl Relay {
                 None if self.reservation.is_none() => return Poll::Ready(None),
                 None => {}
             }
+            let clock = self.report.clock();
             let (chunks, was_done) = (self.source.stream.chunks(), self.source.stream.is_done());
             if self.source.poll_events(context).is_ready() {
-                let now = self.clock.now();
+                let now = clock.now();
                 let is_done = self.source.stream.is_done();
                 if is_done != was_done || self.source.stream.chunks() != chunks {
                     self.heard = now;
                 }
                 if is_done != was_done {
-                    self.deadline.as_mut().reset(self.clock.deadline(ENDING));
+                    self.deadline.as_mut().reset(clock.deadline(ENDING));
                 }
-                if let Some(until) = self.until.filter(|until| until.is_over(now)) {
+                if let Some(until) = self.until.as_ref().filter(|until| until.is_over(now)) {
                     self.source.finish(&until.describe());
                 }
                 continue;
             }
             ready!(self.deadline.as_mut().poll(context));
-            let now = self.clock.now();
+            let now = clock.now();
             let left = self.left(now);
             if !left.is_zero() {
-                self.deadline.as_mut().reset(self.clock.deadline(left));
+                self.deadline.as_mut().reset(clock.deadline(left));
                 continue;
             }
             let silence = self.idle.as_secs_f64();
-            let why = match self.until.filter(|until| until.is_over(now)) {
+            let why = match self.until.as_ref().filter(|until| until.is_over(now)) {
                 Some(until) => until.describe(),
                 None => format!("nothing came for {silence} s in the middle of the answer"),
             };

@@ -149,6 +149,12 @@ impl Report {
         self.first_payload.get_or_insert(self.clock.since(self.started));
     }
 
+    /// The process's time.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// When it came in.
     #[must_use]
     pub fn started(&self) -> Moment {

@@ -145,15 +145,8 @@ impl Taken<'_> {
             }
             TakenBody::Stream(source) => {
                 reservation.probed();
-                let Proxy { timeouts, clock, .. } = self.proxy;
-                AnswerBody::Stream(Box::new(Relay::new(
-                    *source,
-                    timeouts.stream_idle,
-                    self.until,
-                    reservation,
-                    report,
-                    *clock,
-                )))
+                let idle = self.proxy.timeouts.stream_idle;
+                AnswerBody::Stream(Box::new(Relay::new(*source, idle, self.until, reservation, report)))
             }
         };
         Answer { target, model, attempts, headers: self.headers, body }
