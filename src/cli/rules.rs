@@ -60,7 +60,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let path = config.state_dir.join(store::FILE);
     let Some(Action::Forget { provider, model, rule }) = &args.action else {
-        let learned = if path.is_file() { learned(&path)?.1 } else { Vec::new() };
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let learned = if path.is_file() { learned(&path, read_only)?.1 } else { Vec::new() };
         let lines = Line::all(&config, &learned);
         let text = if args.json { show::json(&lines) } else { show::table(&lines) };
         return generate::print(text.as_bytes());
@@ -70,15 +71,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             && model.as_ref().is_none_or(|model| known.model == *model)
             && rule.as_ref().is_none_or(|rule| show::name(&known.rule) == *rule)
     };
-    let (connection, known) = if path.is_file() { learned(&path)? } else { (None, Vec::new()) };
-    let mut forgotten = 0;
-    for known in known.iter().filter(|known| is_meant(known)) {
-        let Some(connection) = &connection else { break };
-        ledger::forget(connection, &known.row.account, &known.row.key).with_context(|| unusable(&path))?;
-        println!("{} {}: {}", known.provider, known.model, known.rule);
-        forgotten += 1;
+    let mut forgotten = Vec::new();
+    if path.is_file() {
+        let (connection, known) = learned(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        forgotten.extend(known.into_iter().filter(is_meant));
+        for known in &forgotten {
+            ledger::forget(&connection, &known.row.account, &known.row.key)
+                .with_context(|| unusable(&path))?;
+            println!("{} {}: {}", known.provider, known.model, known.rule);
+        }
     }
-    if forgotten == 0 {
+    if forgotten.is_empty() {
         eprintln!("Nothing like that was learned; `rules` lists what was.");
         return Ok(ExitCode::from(FAILED));
     }
@@ -86,13 +89,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What was learned of all providers, and the database that says so.
-fn learned(path: &Path) -> anyhow::Result<(Option<Connection>, Vec<Written>)> {
+fn learned(path: &Path, mode: OpenFlags) -> anyhow::Result<(Connection, Vec<Written>)> {
     let read = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(PATIENCE)?;
         let known = ledger::all_learned(&connection)?.into_iter().filter_map(Written::read).collect();
-        Ok::<_, rusqlite::Error>((Some(connection), known))
+        Ok::<_, rusqlite::Error>((connection, known))
     };
     read().with_context(|| unusable(path))
 }
