@@ -16,7 +16,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use thiserror::Error;
 use tokio::time::Sleep;
-use wire::ProviderError;
 
 use crate::account::Reservation;
 use crate::failure::Kind;
@@ -92,7 +91,8 @@ impl Relay {
                     self.settle(End::Whole);
                     return Poll::Ready(None);
                 }
-                Some(SourceEnd::Error(ProviderError { message: why, .. }) | SourceEnd::Cut(why)) => {
+                Some(cut) => {
+                    let why = cut.why();
                     self.settle(End::Broken(why.clone()));
                     self.broken = Some(Broken(why));
                     // The server writes out what it has when nothing is ready, and throws it away with an error.

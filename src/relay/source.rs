@@ -35,9 +35,20 @@ pub(super) enum SourceEnd {
     /// With every choice finished.
     Whole,
     /// The provider reported an error in band.
-    Error(ProviderError),
+    Error(Box<ProviderError>),
     /// It ended, or broke, in the middle of the answer.
     Cut(String),
+}
+
+impl SourceEnd {
+    /// What was wrong with it.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Whole => String::new(),
+            Self::Error(error) => error.message,
+            Self::Cut(why) => why,
+        }
+    }
 }
 
 impl Source {
@@ -67,7 +78,7 @@ impl Source {
                     return Err(Failure::new(Kind::NoCompletion, "sent a stream without payload"));
                 }
                 None => {}
-                Some(SourceEnd::Error(error)) => return Err(Failure::in_answer(error, rules)),
+                Some(SourceEnd::Error(error)) => return Err(Failure::in_answer(*error, rules)),
                 Some(SourceEnd::Whole) => {
                     return Err(Failure::new(Kind::EmptyStream, "sent a stream without payload"));
                 }
@@ -147,7 +158,7 @@ impl Source {
                 if frame.fields().data.is_some() {
                     self.ready.push_back(error_event(&error));
                 }
-                self.end.get_or_insert(SourceEnd::Error(error));
+                self.end.get_or_insert(SourceEnd::Error(Box::new(error)));
                 false
             }
         }
