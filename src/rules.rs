@@ -1,6 +1,6 @@
-//! What providers have taught of the requests that they take: fields to leave out and repairs, for each upstream model.
+//! What providers have taught of the requests that they take: fields to leave out and amendments, for each upstream model.
 //!
-//! A rule is learned from a refusal that names a field (or asks for a repair) and an answer to the same request without it.
+//! A rule is learned from a refusal that names a field (or asks for an amendment) and an answer to the same request without it.
 //! It holds for all accounts and keys of the provider, goes on over a reload, and stands in the database, where there
 //! is one: what stands there is looked at now and then, so that a rule which was forgotten there is forgotten here,
 //! and one that another process has learned is known here.

@@ -3,7 +3,7 @@
 use http::Uri;
 use quota::{Dimension, Window};
 use tokens::Template;
-use wire::{Dialect, FieldEdit, Repair};
+use wire::{Amendment, Dialect, FieldEdit};
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
@@ -236,7 +236,7 @@ fn dialect(written: &mut Written, key: &str) -> Dialect {
 
 fn request_rules(written: &mut Written, name: &str) -> Vec<wire::Rule> {
     let at = |list: &str| format!("presets.{name}.{list}");
-    let (rejects, renames, repairs) = (at("rejects"), at("renames"), at("repairs"));
+    let (rejects, renames, amendments) = (at("rejects"), at("renames"), at("amends"));
     let mut rules: Vec<wire::Rule> = Vec::new();
     for path in written.list(&rejects) {
         match FieldEdit::remove(&path) {
@@ -254,8 +254,8 @@ fn request_rules(written: &mut Written, name: &str) -> Vec<wire::Rule> {
             _ => written.problem_without_value(&renames, "write { from = \"path\", to = \"name\" }"),
         }
     }
-    for repair in written.list(&repairs) {
-        rules.extend(one_of(written, &repairs, &repair, Repair::NAMED).map(wire::Rule::Repair));
+    for amendment in written.list(&amendments) {
+        rules.extend(one_of(written, &amendments, &amendment, Amendment::NAMED).map(wire::Rule::Amendment));
     }
     rules
 }

@@ -85,7 +85,7 @@ pub(super) const PRESET: &[(&str, Node)] = &[
     ("soft_limits", Value),
     ("headers", Value),
     ("rejects", Value),
-    ("repairs", Value),
+    ("amends", Value),
     ("renames", Items(&[("from", Value), ("to", Value)])),
     ("default_plan", Value),
     ("plans", Named(&Table(PLAN))),

@@ -9,7 +9,7 @@ use simulator::{Fault, Limits, Profile, Simulator, Times};
 use crate::harness::{CEREBRAS_KEY, House, Running, question};
 
 /// Cerebras without anything that is known of what it takes.
-const UNKNOWN: &str = "[presets.cerebras]\nrejects = []\nrenames = []\nrepairs = []\n";
+const UNKNOWN: &str = "[presets.cerebras]\nrejects = []\nrenames = []\namends = []\n";
 
 /// Both providers, and a proxy that knows nothing of what they take; Cerebras has two accounts.
 struct Stage {
@@ -32,7 +32,7 @@ impl Stage {
         let cerebras = Simulator::start(Profile { limits: Limits::NONE, ..cerebras }).await.expect("a port");
         let chutes = Simulator::start(Profile::chutes()).await.expect("a port");
         let file = format!(
-            "{UNKNOWN}[presets.chutes]\nrepairs = []\n\
+            "{UNKNOWN}[presets.chutes]\namends = []\n\
              [providers.cerebras]\nbase_url = \"{}\"\nkey = [{{ env = \"KEY\" }}, {{ env = \"KEY_2\" }}]\n\
              limits = {{ requests_per_minute = 100000, tokens_per_minute = 1000000000, tokens_per_day = 1000000000 }}\n\
              [providers.chutes]\nbase_url = \"{}\"\nkey = {{ env = \"KEY\" }}\n\

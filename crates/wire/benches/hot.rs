@@ -58,8 +58,8 @@ fn parse_and_shape(bencher: Bencher<'_, '_>, size: &str) {
     });
 }
 
-/// What is known of Cerebras, with a few fields more; then with all repairs.
-const RULES: [&str; 3] = ["none", "fields and strict", "fields and all repairs"];
+/// What is known of Cerebras, with a few fields more; then with all amendments.
+const RULES: [&str; 3] = ["none", "fields and strict", "fields and all amendments"];
 
 /// A request of about 100 KB whose history is calls of tools and their answers, in order.
 #[divan::bench(args = RULES)]

@@ -10,7 +10,7 @@
 //! - [`fields`]: fields that a provider refuses, and what becomes of them.
 //! - [`rule`]: what is done to every request for a provider, as known or as learned.
 //! - `rejected`: which fields a refusal names (private).
-//! - [`repair`]: histories and tools that strict providers refuse, made whole.
+//! - [`amend`]: histories and tools that strict providers refuse, made whole.
 //! - [`splice`]: a body with some spans replaced; all other bytes are the original's.
 //! - [`sse`]: a byte stream cut into server-sent events, however it was split.
 //! - [`chunk`]: what one event of a chat stream says.
@@ -22,6 +22,7 @@
 //! - [`error`]: the errors of providers, read; our own, written.
 //! - [`redact`]: keys taken out of text.
 
+pub mod amend;
 pub mod chunk;
 pub mod completion;
 mod context;
@@ -31,7 +32,6 @@ pub mod json;
 pub mod rate;
 pub mod redact;
 mod rejected;
-pub mod repair;
 pub mod request;
 pub mod rule;
 mod scan;
@@ -40,11 +40,11 @@ pub mod sse;
 pub mod stream;
 pub mod usage;
 
+pub use amend::Amendment;
 pub use error::{ApiError, ProviderError};
 pub use fields::FieldEdit;
 pub use rate::{Dialect, Evidence};
 pub use redact::Redactor;
-pub use repair::Repair;
 pub use request::{ChatRequest, Invalid, Objections};
 pub use rule::Rule;
 pub use splice::{Edit, Spliced};

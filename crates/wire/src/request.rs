@@ -9,11 +9,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::amend::Amendment;
 use crate::error::ProviderError;
 use crate::fields::{self, FieldEdit, may_go};
 use crate::json::{self, Fields};
 use crate::rejected::{self, Path};
-use crate::repair::Repair;
 use crate::rule::Rule;
 use crate::scan::Member;
 use crate::splice::{Edit, Spliced};
@@ -121,19 +121,19 @@ impl ChatRequest {
     #[must_use]
     pub fn shape<'r>(&self, model: &str, rules: impl IntoIterator<Item = &'r Rule>) -> Spliced {
         let model = Edit { span: self.model_span.clone(), with: json::quote(model).into() };
-        let (mut fields, mut repairs) = (Vec::new(), Vec::new());
+        let (mut fields, mut amendments) = (Vec::new(), Vec::new());
         for rule in rules {
             match rule {
                 Rule::Field(field) => fields.push(Cow::Borrowed(field)),
-                Rule::Repair(repair) => {
-                    repairs.extend(repair.edits(self));
-                    fields.extend(repair.field(self).map(Cow::Owned));
+                Rule::Amendment(amendment) => {
+                    amendments.extend(amendment.edits(self));
+                    fields.extend(amendment.field(self).map(Cow::Owned));
                 }
             }
         }
         // Ours first: where a removal begins at the same byte, an insertion stands before it.
         let usage = self.usage_edit.clone().filter(|_| !fields.iter().any(|field| asks_for_usage(field)));
-        let mut edits: Vec<Edit> = std::iter::once(model).chain(usage).chain(repairs).collect();
+        let mut edits: Vec<Edit> = std::iter::once(model).chain(usage).chain(amendments).collect();
         edits.extend(fields::edits(&self.body, &self.members, fields.iter().map(AsRef::as_ref)));
         Spliced::new(&self.body, &edits)
     }
@@ -147,9 +147,9 @@ impl ChatRequest {
                 objections.rules.push(rule);
             }
         };
-        for repair in Repair::asked_for(error) {
-            if repair.is_needed(self) {
-                add(Rule::Repair(repair));
+        for amendment in Amendment::asked_for(error) {
+            if amendment.is_needed(self) {
+                add(Rule::Amendment(amendment));
             }
         }
         let mut names_a_field = false;

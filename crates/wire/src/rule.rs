@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::amend::Amendment;
 use crate::fields::{FieldEdit, may_go};
-use crate::repair::Repair;
 
 /// One thing that is done to requests before they are sent, where they need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,25 +11,25 @@ pub enum Rule {
     /// A field is left out or renamed.
     Field(FieldEdit),
     /// Something broken in the history or the tools is made whole.
-    Repair(Repair),
+    Amendment(Amendment),
 }
 
 impl Rule {
-    /// Without blanks: the field's path, or the repair in brackets.
+    /// Without blanks: the field's path, or the amendment in brackets.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::Field(field) => field.path(),
-            Self::Repair(repair) => format!("({})", repair.name()),
+            Self::Amendment(amendment) => format!("({})", amendment.name()),
         }
     }
 
-    /// The rule that a provider has taught, by its name: a repair, or a field to leave out that may be left out.
+    /// The rule that a provider has taught, by its name: an amendment, or a field to leave out that may be left out.
     #[must_use]
     pub fn learned(name: &str) -> Option<Self> {
         if let Some(name) = name.strip_prefix('(') {
-            let named = Repair::NAMED.iter().find(|(known, _)| name.strip_suffix(')') == Some(known));
-            return named.map(|(_, repair)| Self::Repair(*repair));
+            let named = Amendment::NAMED.iter().find(|(known, _)| name.strip_suffix(')') == Some(known));
+            return named.map(|(_, amendment)| Self::Amendment(*amendment));
         }
         FieldEdit::remove(name).filter(|field| may_go(field.keys())).map(Self::Field)
     }
@@ -38,7 +38,7 @@ impl Rule {
     pub(crate) fn field(&self) -> Option<&FieldEdit> {
         match self {
             Self::Field(field) => Some(field),
-            Self::Repair(_) => None,
+            Self::Amendment(_) => None,
         }
     }
 }
@@ -51,7 +51,7 @@ impl fmt::Display for Rule {
                 Some(name) => write!(f, "{} is sent as {name}", field.path()),
                 None => write!(f, "{} is left out", field.path()),
             },
-            Self::Repair(repair) => f.write_str(repair.what()),
+            Self::Amendment(amendment) => f.write_str(amendment.what()),
         }
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_rule_is_known_again_by_its_name() {
         let field = FieldEdit::remove("messages.*.reasoning_content").map(Rule::Field);
-        let rules = Repair::NAMED.iter().map(|(_, repair)| Rule::Repair(*repair)).chain(field);
+        let rules = Amendment::NAMED.iter().map(|(_, amendment)| Rule::Amendment(*amendment)).chain(field);
         for rule in rules {
             assert_eq!(Rule::learned(&rule.name()), Some(rule));
         }

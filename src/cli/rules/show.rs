@@ -59,7 +59,7 @@ fn effect(rule: &Rule) -> String {
         Rule::Field(field) => {
             field.new_name().map_or_else(|| "left out".to_owned(), |name| format!("sent as {name}"))
         }
-        Rule::Repair(_) => "repaired".to_owned(),
+        Rule::Amendment(_) => "amended".to_owned(),
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn presets_and_what_was_learned_stand_together() {
-        let file = "[presets.mine]\nrejects = [\"a\"]\nrenames = [{ from = \"b\", to = \"c\" }]\nrepairs = [\"calls\"]\n\
+        let file = "[presets.mine]\nrejects = [\"a\"]\nrenames = [{ from = \"b\", to = \"c\" }]\namends = [\"calls\"]\n\
                     [providers.mine]\nbase_url = \"http://h/v1\"\nmodels = [\"m\"]\n[models.x]\nroutes = [\"mine\"]";
         let config = Config::from_text(file, [], &Overrides::default()).unwrap();
         let written = |account: &str, key: &str| {
@@ -123,9 +123,9 @@ mod tests {
 provider  model  rule             effect     from     since
 mine      all    a                left out   preset   -
 mine      all    b                sent as c  preset   -
-mine      all    calls            repaired   preset   -
+mine      all    calls            amended    preset   -
 mine      m      messages.*.name  left out   learned  2026-11-25 20:31:00
-gone      m      strict           repaired   learned  2026-11-25 20:31:00
+gone      m      strict           amended    learned  2026-11-25 20:31:00
 ";
         assert_eq!(table(&lines), expected);
         let text = json(&lines);

@@ -146,7 +146,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[models.m]", 1, "no routes; write routes = [\"provider\", …]"),
     ("[presets.mine]\nheaders = \"cerberas\"", 2, "not known; did you mean cerebras?"),
     ("[presets.mine]\nrejects = [\"*.a\"]", 2, "not a field's path"),
-    ("[presets.mine]\nrepairs = [\"argument\"]", 2, "did you mean arguments?"),
+    ("[presets.mine]\namends = [\"argument\"]", 2, "did you mean arguments?"),
     (
         "[presets.mine]\nprompt_cache = { block = 128 }",
         2,
@@ -276,7 +276,7 @@ fn a_preset_is_overridden_key_by_key_and_list_by_list() {
 
     assert_eq!(theirs.preset.rules.len(), 7);
     let empty =
-        "[providers.cerebras]\n[presets.cerebras]\nrejects = []\nrenames = []\nrepairs = []\nerrors = []\n";
+        "[providers.cerebras]\n[presets.cerebras]\nrejects = []\nrenames = []\namends = []\nerrors = []\n";
     let config = read(empty, &keys).unwrap();
     let mine = &config.providers[0].preset;
     assert_eq!((mine.rules.as_slice(), mine.errors.as_slice()), (&[][..], &[][..]));

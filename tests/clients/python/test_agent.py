@@ -60,7 +60,7 @@ def strict(tmp_path):
         provider.stop()
 
 
-NOTHING_KNOWN = "[presets.cerebras]\nrejects = []\nrenames = []\nrepairs = []\n"
+NOTHING_KNOWN = "[presets.cerebras]\nrejects = []\nrenames = []\namends = []\n"
 
 
 @BOTH

@@ -12,7 +12,7 @@ use crate::harness::question;
 use crate::process::{FILE, Process, Scratch, command};
 
 const UNKNOWN: &str =
-    "[presets.cerebras]\nrejects = []\nrenames = []\nrepairs = []\n[presets.chutes]\nrepairs = []\n";
+    "[presets.cerebras]\nrejects = []\nrenames = []\namends = []\n[presets.chutes]\namends = []\n";
 const MODEL: &str = "qwen-3-coder-480b";
 
 /// Runs the command on the database in this directory; returns exit code, output and errors.
@@ -120,7 +120,7 @@ async fn without_a_database_the_presets_rules_are_listed() {
     assert!(has("cerebras all store left out preset -"), "{table}");
     assert!(has("cerebras all messages.*.reasoning_content sent as reasoning preset -"), "{table}");
     assert!(
-        has("cerebras all strict repaired preset -") && has("chutes all arguments repaired preset -"),
+        has("cerebras all strict amended preset -") && has("chutes all arguments amended preset -"),
         "{table}"
     );
     assert!(!nothing.0.join("state.db").exists(), "it makes none");

@@ -8,9 +8,9 @@ fn request(body: &str) -> ChatRequest {
     ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
-/// The body after a repair.
-fn repaired(body: &str, repair: Repair) -> String {
-    let sent = request(body).shape("m", &[Rule::Repair(repair)]).to_bytes();
+/// The body after an amendment.
+fn amended(body: &str, amendment: Amendment) -> String {
+    let sent = request(body).shape("m", &[Rule::Amendment(amendment)]).to_bytes();
     String::from_utf8(sent.to_vec()).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn calls_and_answers_come_in_pairs() {
         (vec![A, CALLS, B, USER, A, USER], vec![CALLS, B, NO_A, USER, USER]),
         (vec![A], vec![A]),
     ] {
-        assert_eq!(repaired(&body(&messages.join(",")), Repair::Calls), body(&expected.join(",")));
+        assert_eq!(amended(&body(&messages.join(",")), Amendment::Calls), body(&expected.join(",")));
     }
 }
 
@@ -65,7 +65,7 @@ fn arguments_that_are_no_json_are_wrapped_and_no_others() {
         (r#""{\"a\": \"half\n""#, r#""{\"unparsed\":\"{\\\"a\\\": \\\"half\\n\"}""#),
         (r#""{} {}""#, r#""{\"unparsed\":\"{} {}\"}""#),
     ] {
-        assert_eq!(repaired(&with(arguments), Repair::Arguments), with(expected), "{arguments}");
+        assert_eq!(amended(&with(arguments), Amendment::Arguments), with(expected), "{arguments}");
     }
 }
 
@@ -78,31 +78,31 @@ fn tools_are_strict_together_or_not_at_all() {
     };
     let (yes, no, none) = (r#", "strict":true"#, r#","strict": false"#, "");
     for even in [vec![], vec![none], vec![yes, yes], vec![no, none, no], vec![none, none]] {
-        assert_eq!(repaired(&with(&even), Repair::Strict), with(&even));
+        assert_eq!(amended(&with(&even), Amendment::Strict), with(&even));
     }
     for mixed in [vec![yes, no], vec![none, yes], vec![yes, yes, no, none]] {
-        assert_eq!(repaired(&with(&mixed), Repair::Strict), with(&vec![none; mixed.len()]));
+        assert_eq!(amended(&with(&mixed), Amendment::Strict), with(&vec![none; mixed.len()]));
     }
 }
 
 #[test]
-fn a_repair_is_needed_where_it_is_asked_for_and_has_something_to_do() {
-    let asked = |message: &str| Repair::asked_for(&ProviderError::new(message)).collect::<Vec<_>>();
+fn an_amendment_is_needed_where_it_is_asked_for_and_has_something_to_do() {
+    let asked = |message: &str| Amendment::asked_for(&ProviderError::new(message)).collect::<Vec<_>>();
     assert_eq!(
         asked("Messages with role 'tool' must be a response to a preceeding message with 'tool_calls'"),
-        [Repair::Calls]
+        [Amendment::Calls]
     );
-    assert_eq!(asked("Invalid tool_calls.function.arguments value, expected JSON"), [Repair::Arguments]);
-    assert_eq!(asked("Tools with mixed values for 'strict' are not allowed."), [Repair::Strict]);
+    assert_eq!(asked("Invalid tool_calls.function.arguments value, expected JSON"), [Amendment::Arguments]);
+    assert_eq!(asked("Tools with mixed values for 'strict' are not allowed."), [Amendment::Strict]);
     assert_eq!(asked("Something else"), []);
-    for (_, repair) in Repair::NAMED {
-        assert!(!repair.is_needed(&request(&body(USER))), "{repair:?}");
+    for (_, amendment) in Amendment::NAMED {
+        assert!(!amendment.is_needed(&request(&body(USER))), "{amendment:?}");
     }
 }
 
 proptest! {
     /// However calls and answers lie, afterwards each call is answered and each answer has its call, nothing is changed
-    /// that was right, and a second repair finds nothing.
+    /// that was right, and a second amendment finds nothing.
     #[test]
     fn any_history_is_made_whole(kinds in prop::collection::vec(0..4_u8, 1..12), ids in prop::collection::vec(0..3_u8, 12)) {
         let messages: Vec<Value> = kinds.iter().zip(&ids).map(|(kind, id)| match kind {
@@ -111,7 +111,7 @@ proptest! {
             _ => json!({"role": "tool", "tool_call_id": id.to_string(), "content": "y"}),
         }).collect();
         let before = json!({"model": "m", "messages": messages}).to_string();
-        let after = repaired(&before, Repair::Calls);
+        let after = amended(&before, Amendment::Calls);
         let read: Value = serde_json::from_str(&after).unwrap();
         let read = read["messages"].as_array().unwrap();
         if !(kinds.iter().all(|kind| *kind >= 2)) {
@@ -123,7 +123,7 @@ proptest! {
         if is_whole(&messages) {
             prop_assert_eq!(&after, &before);
         }
-        prop_assert_eq!(repaired(&after, Repair::Calls), after);
+        prop_assert_eq!(amended(&after, Amendment::Calls), after);
     }
 }
 

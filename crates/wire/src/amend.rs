@@ -1,4 +1,4 @@
-//! Histories and tools that strict providers refuse, made whole: each repair is a splice, and none where nothing is
+//! Histories and tools that strict providers refuse, made whole: each amendment is a splice, and none where nothing is
 //! wrong.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::splice::Edit;
 
 /// What can be made whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repair {
+pub enum Amendment {
     /// Calls of tools that no message answers get an answer; answers to no call are left out.
     Calls,
     /// Arguments of earlier calls that are no JSON are wrapped in an object: `{"unparsed": "…"}`.
@@ -29,29 +29,29 @@ pub enum Repair {
 /// What is answered to a call that nobody answered: an agent was interrupted, or has cut its history.
 const NO_RESULT: &str = "No result: the call was interrupted.";
 
-/// How the refusals begin or end that ask for a repair, in lower case.
-const COMPLAINTS: &[(&str, Repair)] = &[
+/// How the refusals begin or end that ask for an amendment, in lower case.
+const COMPLAINTS: &[(&str, Amendment)] = &[
     // Cerebras: RooCodeInc/Roo-Code#10334, 2026.
-    ("mixed values for 'strict'", Repair::Strict),
+    ("mixed values for 'strict'", Amendment::Strict),
     // Chutes' own source, 2026; then what Python's `json` says of the arguments, through vLLM: vllm-project/vllm#47761.
     // The body itself was JSON, or it would not have been sent.
-    ("tool_calls.function.arguments value, expected json", Repair::Arguments),
-    ("unterminated string starting at", Repair::Arguments),
-    ("expecting value: line", Repair::Arguments),
-    ("expecting ',' delimiter: line", Repair::Arguments),
-    ("expecting ':' delimiter: line", Repair::Arguments),
-    ("expecting property name enclosed in double quotes", Repair::Arguments),
-    ("extra data: line", Repair::Arguments),
+    ("tool_calls.function.arguments value, expected json", Amendment::Arguments),
+    ("unterminated string starting at", Amendment::Arguments),
+    ("expecting value: line", Amendment::Arguments),
+    ("expecting ',' delimiter: line", Amendment::Arguments),
+    ("expecting ':' delimiter: line", Amendment::Arguments),
+    ("expecting property name enclosed in double quotes", Amendment::Arguments),
+    ("extra data: line", Amendment::Arguments),
     // Cerebras too, spelled like this: elizaOS/eliza#18179, 2026-08.
-    ("must be a response to a prece", Repair::Calls),
+    ("must be a response to a prece", Amendment::Calls),
     // OpenAI; Alibaba with other quotes: QwenLM/qwen-code#315, 2025.
-    ("must be followed by tool messages", Repair::Calls),
-    ("did not have response messages", Repair::Calls),
+    ("must be followed by tool messages", Amendment::Calls),
+    ("did not have response messages", Amendment::Calls),
     // Mistral.
-    ("not the same number of function calls and responses", Repair::Calls),
+    ("not the same number of function calls and responses", Amendment::Calls),
 ];
 
-impl Repair {
+impl Amendment {
     /// All of them with their names in presets.
     pub const NAMED: &[(&str, Self)] =
         &[("calls", Self::Calls), ("arguments", Self::Arguments), ("strict", Self::Strict)];
@@ -59,7 +59,7 @@ impl Repair {
     /// Its name in presets.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMED.iter().find(|(_, repair)| *repair == self).map_or("", |(name, _)| *name)
+        Self::NAMED.iter().find(|(_, amendment)| *amendment == self).map_or("", |(name, _)| *name)
     }
 
     /// What it does, in words.
@@ -75,8 +75,9 @@ impl Repair {
     /// Those that a refusal asks for.
     pub(crate) fn asked_for(error: &ProviderError) -> impl Iterator<Item = Self> {
         let message = error.message.to_ascii_lowercase();
-        let asked =
-            move |repair: &Self| COMPLAINTS.iter().any(|(words, of)| of == repair && message.contains(words));
+        let asked = move |amendment: &Self| {
+            COMPLAINTS.iter().any(|(words, of)| of == amendment && message.contains(words))
+        };
         [Self::Calls, Self::Arguments, Self::Strict].into_iter().filter(asked)
     }
 
