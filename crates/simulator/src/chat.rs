@@ -115,7 +115,9 @@ async fn complete(
         sleep(profile.head_delay).await;
     }
     state.read(&prompt);
-    let (content_type, body) = if chat.stream {
+    let (content_type, body) = if let (true, Some(events)) = (chat.stream, profile.cut_after) {
+        (EVENTS, steps::cut_after(events, &frames, profile.token_delay))
+    } else if chat.stream {
         (EVENTS, steps::streamed(&frames, profile.token_delay, fault, &error))
     } else {
         // A plain answer is written to its end whether or not somebody still waits for it.

@@ -20,6 +20,12 @@ pub(crate) fn apply(mut answer: Answer, damage: &[Damage]) -> Answer {
                     call.arguments = stringified(&call.arguments);
                 }
             }
+            Damage::BrokenArguments => {
+                if let Some(call) = answer.calls.last_mut() {
+                    let half = call.arguments.floor_char_boundary(call.arguments.len() / 2);
+                    call.arguments.truncate(half);
+                }
+            }
             Damage::XmlLeak => answer = leaked(answer, "<tool_call>\n"),
             Damage::XmlLeakUnopened => answer = leaked(answer, ""),
             Damage::IndexZero if answer.finish == "tool_calls" => answer.finish = "stop",

@@ -50,6 +50,8 @@ pub struct Profile {
     pub reasoning_tokens: u64,
     /// Whether prompts are remembered for five minutes, in blocks of 128 tokens from their beginning.
     pub prompt_cache: bool,
+    /// The connection of every stream is reset after this many events.
+    pub cut_after: Option<usize>,
     /// What happens to the tool calls of every answer.
     pub damage: Vec<Damage>,
     /// What `/v1/completions` does.

@@ -73,6 +73,12 @@ pub(crate) fn streamed(frames: &[Frame], pace: Duration, fault: Option<Fault>, e
     Body { length: None, steps }
 }
 
+/// The body of a stream whose connection is reset after so many events.
+pub(crate) fn cut_after(events: usize, frames: &[Frame], pace: Duration) -> Body {
+    let sent = &frames[..events.min(frames.len())];
+    Body { length: None, steps: and(paced(sent, pace), cut(Cut::Rst)) }
+}
+
 /// The body of a plain answer. Faults that need events are an error in its place.
 pub(crate) fn plain(body: String, fault: Option<Fault>, error: &str) -> Body {
     let whole = Bytes::from(body);

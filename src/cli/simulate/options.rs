@@ -44,6 +44,8 @@ enum DamageName {
     DoubleEncoded,
     /// Arrays and objects within them are
     StringifiedValues,
+    /// The last call's arguments lack their end
+    BrokenArguments,
     /// Calls as XML in the text
     XmlLeak,
     /// The same without the opening tag
@@ -128,6 +130,9 @@ pub(super) struct Options {
     /// Damage to tool calls, instead of the vendor's own; may be given several times
     #[arg(long, value_enum, value_delimiter = ',')]
     damage: Vec<DamageName>,
+    /// The connection of every stream is reset after so many events
+    #[arg(long)]
+    cut_after: Option<usize>,
     /// What /v1/completions does
     #[arg(long, value_enum)]
     completions: Option<CompletionsName>,
@@ -205,6 +210,7 @@ impl Options {
         put(&mut profile.rejected_fields, given(self.reject));
         put(&mut profile.models, given(self.models));
         put(&mut profile.retired, given(self.retired));
+        profile.cut_after = self.cut_after;
         profile.api_key = self.api_key.or(profile.api_key);
         profile
     }
@@ -260,6 +266,7 @@ impl From<DamageName> for Damage {
             DamageName::MissingIds => Self::MissingIds,
             DamageName::DoubleEncoded => Self::DoubleEncoded,
             DamageName::StringifiedValues => Self::StringifiedValues,
+            DamageName::BrokenArguments => Self::BrokenArguments,
             DamageName::XmlLeak => Self::XmlLeak,
             DamageName::XmlLeakUnopened => Self::XmlLeakUnopened,
         }

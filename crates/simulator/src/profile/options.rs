@@ -60,6 +60,8 @@ pub enum Damage {
     DoubleEncoded,
     /// Arrays and objects within the arguments are JSON strings that hold JSON.
     StringifiedValues,
+    /// The arguments of the last call lack their end, and the answer ends as if it were whole.
+    BrokenArguments,
     /// The calls are the model's own XML within the text, and the answer ends with `stop`.
     XmlLeak,
     /// The same without the opening `<tool_call>`.

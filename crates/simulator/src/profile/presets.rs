@@ -53,6 +53,7 @@ impl Profile {
             context_limit: 131_072,
             reasoning_tokens: 0,
             prompt_cache: false,
+            cut_after: None,
             damage: Vec::new(),
             completions: Completions::Served,
             rejected_fields: owned(&["min_p", "top_k", "store", REASONING]),

@@ -84,6 +84,30 @@ async fn arguments_can_be_encoded_once_too_often() {
 }
 
 #[tokio::test]
+async fn arguments_can_lack_their_end_in_an_answer_that_is_over() {
+    let (streamed, plain) = calls(Vendor::Cerebras, &[Damage::BrokenArguments]).await;
+    let calls = plain["message"]["tool_calls"].as_array().unwrap();
+    let whole = |call: &Value| {
+        let text = call["function"]["arguments"].as_str().unwrap();
+        serde_json::from_str::<Value>(text).is_ok()
+    };
+    assert_eq!(calls.iter().map(whole).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(fragments(&streamed).iter().map(whole).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(plain["finish_reason"], "tool_calls");
+}
+
+#[tokio::test]
+async fn a_stream_can_be_cut_after_any_event() {
+    for events in 0..4 {
+        let profile = Profile { cut_after: Some(events), ..Profile::chutes() };
+        let simulator = Simulator::start(profile).await.unwrap();
+        let body = with(question(Vendor::Chutes, "Edit"), json!({"tools": [tool("edit")], "stream": true}));
+        let seen = ask(&simulator, &body).await;
+        assert_eq!((seen.chunks().len(), seen.end), (events, crate::harness::End::Reset));
+    }
+}
+
+#[tokio::test]
 async fn calls_can_leak_into_the_text_with_and_without_their_opening() {
     for (damage, open) in [(Damage::XmlLeak, true), (Damage::XmlLeakUnopened, false)] {
         let (streamed, plain) = calls(Vendor::Chutes, &[damage]).await;
