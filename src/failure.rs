@@ -49,6 +49,10 @@ pub enum Kind {
     ErrorInAnswer,
     /// A stream that ended without payload.
     EmptyStream,
+    /// A stream that broke off with nothing but parts of calls in it.
+    BrokenOff,
+    /// A call whose arguments are no JSON.
+    BrokenCall,
     /// A 200 that is no completion.
     NoCompletion,
     /// It does not take our key.
@@ -129,6 +133,8 @@ impl Kind {
             | Self::ServerError
             | Self::ErrorInAnswer
             | Self::EmptyStream
+            | Self::BrokenOff
+            | Self::BrokenCall
             | Self::NoCompletion
             | Self::ModelGone
             | Self::ContextTooLong
@@ -163,9 +169,12 @@ impl Kind {
         match self {
             Self::Busy if alone => None,
             Self::Busy => trip(1, 1, 8),
-            Self::ServerError | Self::ErrorInAnswer | Self::EmptyStream | Self::NoCompletion => {
-                trip(3, 1, 30)
-            }
+            Self::ServerError
+            | Self::ErrorInAnswer
+            | Self::EmptyStream
+            | Self::BrokenOff
+            | Self::BrokenCall
+            | Self::NoCompletion => trip(3, 1, 30),
             Self::Connection => trip(2, 1, 30),
             Self::Timeout => trip(if alone { 3 } else { 1 }, 5, 60),
             // A connection that never comes costs seconds, and one that is refused nothing.
@@ -229,6 +238,8 @@ impl Kind {
             Self::Connection => "connection",
             Self::ErrorInAnswer => "error_in_answer",
             Self::EmptyStream => "empty_stream",
+            Self::BrokenOff => "broken_off",
+            Self::BrokenCall => "broken_call",
             Self::NoCompletion => "no_completion",
             Self::Unauthorized => "unauthorized",
             Self::ModelGone => "model_gone",

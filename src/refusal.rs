@@ -157,6 +157,8 @@ fn by_kind(kind: Kind) -> Outlook {
         | Kind::Connection
         | Kind::ErrorInAnswer
         | Kind::EmptyStream
+        | Kind::BrokenOff
+        | Kind::BrokenCall
         | Kind::NoCompletion => Outlook::Down,
         Kind::TooLargeForLimit | Kind::ContextTooLong | Kind::Rejected | Kind::BadRequest => Outlook::Request,
         Kind::Unauthorized | Kind::ModelGone | Kind::NotFound => Outlook::Configuration,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
-use wire::{ChatRequest, ChatStream, Spliced};
+use wire::{ChatRequest, ChatStream, Spliced, calls};
 
 use super::deadlines::{Deadlines, Phase, Until};
 use super::{Answer, AnswerBody, Proxy};
@@ -49,7 +49,8 @@ enum TakenBody {
     Stream(Box<Source>),
 }
 
-/// Asks one target. A failure for want of time says what was waited for.
+/// Asks one target. A failure for want of time says what was waited for; a stream that has begun is given up only for
+/// silence.
 pub(super) async fn attempt<'a>(
     proxy: &'a Proxy,
     request: &ChatRequest,
@@ -71,10 +72,20 @@ pub(super) async fn attempt<'a>(
     let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
     report::learned(&target.label, &reservation.admitted(&readings));
     let body = if request.stream {
-        let source = committed(proxy, request, rules, &head.headers, body);
-        TakenBody::Stream(Box::new(deadlines.within(Phase::Payload, source).await?))
+        let source = begun(proxy, request, rules, &head.headers, body);
+        let mut source = deadlines.within(Phase::Payload, source).await?;
+        if !deadlines.is_last() {
+            let committed = deadlines.in_all(source.commit(rules, proxy.timeouts.stream_idle)).await;
+            committed.inspect_err(|_| reservation.counted(source.counted()))?;
+        }
+        TakenBody::Stream(Box::new(source))
     } else {
-        TakenBody::Plain(deadlines.within(Phase::Body, whole(body, request, rules)).await?)
+        let completion = deadlines.within(Phase::Body, whole(body, request, rules)).await?;
+        if !deadlines.is_last() && !request.tools.is_empty() && !calls::can_be_made_of(&completion.body) {
+            reservation.counted(completion.counted);
+            return Err(Failure::new(Kind::BrokenCall, "sent a tool call whose arguments are no JSON"));
+        }
+        TakenBody::Plain(completion)
     };
     let (headers, id) = (passed_headers(&head.headers), provider_id(&head.headers));
     Ok(Taken { proxy, headers, id, body, until: deadlines.until() })
@@ -88,7 +99,7 @@ async fn error_body(body: Incoming) -> Bytes {
 }
 
 /// A stream read up to its first payload.
-async fn committed(
+async fn begun(
     proxy: &Proxy,
     request: &ChatRequest,
     rules: &[Rule],
@@ -106,7 +117,7 @@ async fn committed(
     }
     let stream = ChatStream::new(&request.model, request.wants_usage);
     let mut source = Source::new(body, stream, Arc::clone(&proxy.redactor));
-    source.commit(rules).await?;
+    source.begin(rules).await?;
     Ok(source)
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Deadlines {
     began: Moment,
     head: Duration,
     payload: Duration,
+    /// Nobody would be asked after it.
+    last: bool,
     until: Option<Until>,
 }
 
@@ -72,12 +74,27 @@ impl Deadlines {
     pub(super) fn new(clock: Clock, timeouts: &Timeouts, last: bool, until: Option<Until>) -> Self {
         let grace = if last { LAST_GRACE } else { 1 };
         let payload = timeouts.request * grace;
-        Self { clock, began: clock.now(), head: (timeouts.head * grace).min(payload), payload, until }
+        Self { clock, began: clock.now(), head: (timeouts.head * grace).min(payload), payload, last, until }
     }
 
     /// Until when the answer must be over.
     pub(super) fn until(&self) -> Option<Until> {
         self.until
+    }
+
+    /// Whether nobody would be asked after it: then what it says of calls is passed on as it comes.
+    pub(super) fn is_last(&self) -> bool {
+        self.last
+    }
+
+    /// The work of an answer that has begun, as far as there is time for it.
+    pub(super) async fn in_all<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(until) = self.until else { return work.await };
+        let late = || Failure::new(Kind::OutOfTime, until.describe());
+        tokio::time::timeout(until.left(self.clock.now()), work).await.map_err(|_| late()).flatten()
     }
 
     /// The work of a phase, as far as there is time for it.

@@ -11,6 +11,7 @@ mod access;
 mod agents;
 mod books;
 mod bytes;
+mod calls;
 mod chaos;
 mod circuit;
 mod compressed;

@@ -10,7 +10,7 @@ use divan::counter::BytesCount;
 use wire::completion::Completion;
 use wire::json::quote;
 use wire::sse::Decoder;
-use wire::{ChatRequest, ChatStream, Dialect, Rule, rate};
+use wire::{ChatRequest, ChatStream, Dialect, Mending, Repairs, Rule, rate};
 
 fn main() {
     divan::main();
@@ -136,6 +136,20 @@ fn relay_an_event(bencher: Bencher<'_, '_>) {
     let event = Bytes::from_static(EVENT.as_bytes());
     let mut decoder = Decoder::default();
     let mut stream = ChatStream::new("qwen-3-coder", true);
+    bencher.counter(BytesCount::new(event.len())).bench_local(|| {
+        decoder.feed(black_box(event.clone())).expect("short");
+        let frame = decoder.next().expect("an event");
+        stream.step(&frame)
+    });
+}
+
+/// The same for a request with tools to a provider whose answers are repaired.
+#[divan::bench]
+fn relay_an_event_that_may_be_repaired(bencher: Bencher<'_, '_>) {
+    let event = Bytes::from_static(EVENT.as_bytes());
+    let mut decoder = Decoder::default();
+    let mending = Mending { repairs: Repairs::ALL, tools: b"[]", seed: 0 };
+    let mut stream = ChatStream::new("qwen-3-coder", true).mending(&mending);
     bencher.counter(BytesCount::new(event.len())).bench_local(|| {
         decoder.feed(black_box(event.clone())).expect("short");
         let frame = decoder.next().expect("an event");

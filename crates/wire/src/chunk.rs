@@ -24,8 +24,27 @@ pub struct Chunk {
     pub seen: u128,
     /// The choices it finishes, a bit each.
     pub finished: u128,
+    /// Whether it carries anything that a person reads: text that is more than blanks, reasoning, a refusal.
+    pub says: bool,
+    /// Where the parts of its choice stand in the data; of several choices those of the last.
+    pub parts: Parts,
     /// The provider failed, in band.
     pub error: Option<ProviderError>,
+}
+
+/// Where the parts of a choice stand in the data of an event; what is null counts as absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The object that says what is new.
+    pub delta: Option<Range<usize>>,
+    /// Its text.
+    pub content: Option<Range<usize>>,
+    /// Its calls.
+    pub tool_calls: Option<Range<usize>>,
+    /// Why the answer ends.
+    pub finish_reason: Option<Range<usize>>,
+    /// The usage beside the choices.
+    pub usage: Option<Range<usize>>,
 }
 
 impl Chunk {
@@ -55,6 +74,7 @@ impl Chunk {
         read.ok()?;
         chunk.model = model.get().filter(|model| model.starts_with('"')).map(|model| json::span(data, model));
         chunk.usage = usage.get().and_then(Usage::parse);
+        chunk.parts.usage = usage.get().map(|usage| json::span(data, usage));
         chunk.only_usage = usage.get().is_some() && begun == 0;
         let says_nothing = choices.get().is_none() && !chunk.only_usage;
         if says_nothing || error.get().is_some_and(json::says_something) {
@@ -66,12 +86,15 @@ impl Chunk {
     fn choice(&mut self, data: &str, scanner: &mut Scanner<'_>) -> Result<(), Wrong> {
         let [mut index, mut finish_reason, mut delta] = [const { Field::new() }; 3];
         let mut bytes = 0;
+        let mut parts = Parts::default();
         scanner.object(|scanner, key| match &*json::unquoted(&data[key]).ok_or(Wrong::At(0))? {
             "index" => index.read(data, scanner),
             "finish_reason" => finish_reason.read(data, scanner),
             "delta" if scanner.is_at(b'{') => {
                 delta.stands("{}")?;
-                bytes = payload_bytes(data, scanner)?;
+                let start = scanner.at();
+                bytes = self.delta(data, scanner, &mut parts)?;
+                parts.delta = Some(start..scanner.at());
                 Ok(())
             }
             "delta" => delta.read_null(data, scanner),
@@ -90,36 +113,66 @@ impl Chunk {
             Some("\"error\"") => {
                 self.error = Some(ProviderError::new("The provider ended the answer with an error."));
             }
-            Some(_) => self.finished |= bit,
+            Some(reason) => {
+                self.finished |= bit;
+                parts.finish_reason = Some(json::span(data, reason));
+            }
             None => {}
         }
+        self.parts = parts;
         self.payload |= bytes > 0 || finish_reason.is_some();
         Ok(())
     }
+
+    /// How much of the answer a delta carries.
+    fn delta(&mut self, data: &str, scanner: &mut Scanner<'_>, parts: &mut Parts) -> Result<u64, Wrong> {
+        let mut bytes = 0;
+        let mut fields = [const { Field::new() }; 6];
+        scanner.object(|scanner, key| {
+            let field = match &*json::unquoted(&data[key]).ok_or(Wrong::At(0))? {
+                "content" => CONTENT,
+                "reasoning" => 1,
+                "reasoning_content" => 2,
+                "refusal" => 3,
+                "tool_calls" => TOOL_CALLS,
+                "function_call" => 5,
+                _ => return scanner.skip(),
+            };
+            fields[field].read(data, scanner)?;
+            let Some(value) = fields[field].get().filter(|value| json::says_something(value)) else {
+                return Ok(());
+            };
+            let size = value.len() as u64;
+            match field {
+                CONTENT => parts.content = Some(json::span(data, value)),
+                TOOL_CALLS => parts.tool_calls = Some(json::span(data, value)),
+                _ => {}
+            }
+            self.says |= field < TOOL_CALLS && !(field == CONTENT && is_blank(value));
+            // Most of a fragment of a call is its frame: `{"index":0,"id":null,"type":"function","function":{…}}`.
+            bytes += if field < TOOL_CALLS { size } else { size.div_ceil(4) };
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
 }
 
-/// How much of the answer a delta carries.
-fn payload_bytes(data: &str, scanner: &mut Scanner<'_>) -> Result<u64, Wrong> {
-    let mut bytes = 0;
-    let mut fields = [const { Field::new() }; 6];
-    scanner.object(|scanner, key| {
-        let field = match &*json::unquoted(&data[key]).ok_or(Wrong::At(0))? {
-            "content" => 0,
-            "reasoning" => 1,
-            "reasoning_content" => 2,
-            "refusal" => 3,
-            "tool_calls" => 4,
-            "function_call" => 5,
-            _ => return scanner.skip(),
-        };
-        fields[field].read(data, scanner)?;
-        let value = fields[field].get().filter(|value| json::says_something(value));
-        let size = value.map_or(0, |value| value.len() as u64);
-        // Most of a fragment of a call is its frame: `{"index":0,"id":null,"type":"function","function":{…}}`.
-        bytes += if field < 4 { size } else { size.div_ceil(4) };
-        Ok(())
-    })?;
-    Ok(bytes)
+const CONTENT: usize = 0;
+const TOOL_CALLS: usize = 4;
+
+/// Whether a JSON string holds nothing but blanks and line ends.
+fn is_blank(value: &str) -> bool {
+    let text = value.trim_matches('"').as_bytes();
+    let mut pairs = text.iter().zip(text.iter().skip(1).chain([&0]));
+    let mut escaped = false;
+    pairs.all(|(byte, next)| match byte {
+        _ if std::mem::take(&mut escaped) => true,
+        b'\\' => {
+            escaped = matches!(next, b'n' | b'r' | b't');
+            escaped
+        }
+        byte => *byte == b' ',
+    })
 }
 
 /// A field of ours: its value as it is written. Twice the same would be no chunk.

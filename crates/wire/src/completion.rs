@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::error::ProviderError;
 use crate::json;
+use crate::repair::{self, Mending, Repairs};
 use crate::scan::{Member, Scanner};
 use crate::splice::{Edit, Spliced};
 use crate::usage::Usage;
@@ -17,6 +18,8 @@ pub struct Completion {
     pub usage: Option<Usage>,
     /// About how many tokens the answer has.
     pub counted: u64,
+    /// What was repaired.
+    pub repaired: Repairs,
 }
 
 /// Why a 200 is no answer.
@@ -47,7 +50,16 @@ impl Completion {
         }
         let usage = fields.get("usage").and_then(Usage::parse);
         let counted = fields.get("choices").map_or(0, |choices| choices.len() as u64 / 4).max(1);
-        Ok(Self { body: fields.mapped(body, model), usage, counted })
+        Ok(Self { body: fields.mapped(body, model), usage, counted, repaired: Repairs::NONE })
+    }
+
+    /// The same with its calls repaired.
+    #[must_use]
+    pub fn mended(mut self, mending: &Mending<'_>) -> Self {
+        if let Some((body, repaired)) = repair::mend(&self.body, mending) {
+            (self.body, self.repaired) = (body, repaired);
+        }
+        self
     }
 }
 

@@ -13,6 +13,7 @@ pub const MAX_DEPTH: usize = 128;
 pub(crate) const MAX_FIELDS: usize = 1_000;
 
 /// The fields of an object in their order, values as they are written. Keys are unescaped.
+#[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {

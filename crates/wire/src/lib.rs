@@ -17,12 +17,15 @@
 //! - [`stream`]: what a whole chat stream has said so far, and what becomes of each event.
 //! - [`completion`]: a plain answer, checked.
 //! - `context`: what a refusal says of how long a conversation may be (private).
+//! - [`calls`]: whether an answer's calls can be made.
+//! - [`repair`]: known damage to an answer's calls, and its repair.
 //! - [`usage`]: reported token counts.
 //! - [`rate`]: what headers and refusals say of rate limits.
 //! - [`error`]: the errors of providers, read; our own, written.
 //! - [`redact`]: keys taken out of text.
 
 pub mod amend;
+pub mod calls;
 pub mod chunk;
 pub mod completion;
 mod context;
@@ -32,6 +35,7 @@ pub mod json;
 pub mod rate;
 pub mod redact;
 mod rejected;
+pub mod repair;
 pub mod request;
 pub mod rule;
 mod scan;
@@ -45,8 +49,9 @@ pub use error::{ApiError, ProviderError};
 pub use fields::FieldEdit;
 pub use rate::{Dialect, Evidence};
 pub use redact::Redactor;
+pub use repair::{Mending, Repair, Repairs};
 pub use request::{ChatRequest, Invalid, Objections};
 pub use rule::Rule;
 pub use splice::{Edit, Spliced};
-pub use stream::{ChatStream, Step};
+pub use stream::{ChatStream, Payload, Step};
 pub use usage::Usage;

@@ -114,6 +114,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// How far it has come.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Whether the next byte is this one.
     pub(crate) fn is_at(&self, byte: u8) -> bool {
         self.peek() == Some(byte)

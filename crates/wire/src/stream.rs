@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::chunk::Chunk;
 use crate::error::ProviderError;
 use crate::json;
+use crate::repair::{Mended, Mender, Mending, Repair, Repairs};
 use crate::splice::{Edit, Spliced};
 use crate::sse::{Fields, Frame};
 use crate::usage::Usage;
@@ -25,6 +26,22 @@ pub struct ChatStream {
     seen: u128,
     finished: u128,
     done: bool,
+    /// What is to be repaired.
+    repairs: Repairs,
+    mender: Option<Box<Mender>>,
+    /// The end marker was missing.
+    acted_done: bool,
+}
+
+/// What an event carries of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Payload {
+    /// Nothing.
+    None,
+    /// What is of no use before the rest is there: parts of calls, blanks, a finish reason.
+    Calls,
+    /// What a person reads as it comes.
+    Text,
 }
 
 /// What becomes of one event.
@@ -34,8 +51,8 @@ pub enum Step {
     Pass {
         /// The event, the model's name mapped back.
         bytes: Bytes,
-        /// Whether it carries payload.
-        payload: bool,
+        /// What it carries of the answer.
+        payload: Payload,
     },
     /// It is kept from the client.
     Withhold,
@@ -50,37 +67,105 @@ impl ChatStream {
         // Kept as long as the stream: no more room than it needs.
         let model = Bytes::copy_from_slice(json::quote(model).as_bytes());
         let hide_usage = !wants_usage;
-        Self { model, hide_usage, usage: None, tokens: 0, chunks: 0, seen: 0, finished: 0, done: false }
+        Self {
+            model,
+            hide_usage,
+            usage: None,
+            tokens: 0,
+            chunks: 0,
+            seen: 0,
+            finished: 0,
+            done: false,
+            repairs: Repairs::NONE,
+            mender: None,
+            acted_done: false,
+        }
+    }
+
+    /// The same with repairs of known damage.
+    #[must_use]
+    pub fn mending(mut self, mending: &Mending<'_>) -> Self {
+        self.repairs = mending.repairs;
+        self.mender = Mender::new(mending).map(Box::new);
+        self
     }
 
     /// Takes in the next event.
     pub fn step(&mut self, frame: &Frame) -> Step {
-        let pass = |payload| Step::Pass { bytes: frame.0.clone(), payload };
         let Fields { event, data: Some(data), span } = frame.fields() else {
             let bare = frame.bare_json().and_then(|json| ProviderError::parse(&frame.0[json]));
-            return bare.map_or_else(|| pass(false), Step::Failed);
+            return bare.map_or_else(|| self.other(frame), Step::Failed);
         };
         let named_error = event == Some(b"error");
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
-            return pass(false);
+            return self.other(frame);
         }
-        let chunk = simdutf8::basic::from_utf8(&data).ok().and_then(Chunk::parse);
-        match chunk {
+        let text = simdutf8::basic::from_utf8(&data).ok();
+        match text.and_then(|text| Chunk::parse(text).map(|chunk| (text, chunk))) {
             _ if named_error => Step::Failed(
                 ProviderError::parse(&data)
                     .unwrap_or_else(|| ProviderError::new("The provider sent an error event.")),
             ),
-            None => pass(false),
-            Some(Chunk { error: Some(error), .. }) => Step::Failed(error),
-            Some(chunk) => {
+            None => self.other(frame),
+            Some((_, Chunk { error: Some(error), .. })) => Step::Failed(error),
+            Some((text, chunk)) => {
                 self.add(&chunk);
                 if self.hide_usage && chunk.only_usage {
                     return Step::Withhold;
                 }
-                Step::Pass { bytes: self.mapped(frame, &data, span, &chunk), payload: chunk.payload }
+                let payload = match (chunk.says, chunk.payload) {
+                    (true, _) => Payload::Text,
+                    (false, true) => Payload::Calls,
+                    (false, false) => Payload::None,
+                };
+                let Some(mut mender) = self.mender.take() else {
+                    return Step::Pass { bytes: self.mapped(frame, &data, span, &chunk), payload };
+                };
+                let before = mender.text();
+                let mut edits = mender.look(text, &chunk);
+                let bytes = if edits.is_empty() {
+                    self.mapped(frame, &data, span, &chunk)
+                } else {
+                    edits.extend(chunk.model.map(|span| Edit { span, with: self.model.clone() }));
+                    edited(frame, &data, span, &edits)
+                };
+                let ends = chunk.finished != 0;
+                let Mended { bytes, payload } = mender.pass(bytes, payload, before, ends);
+                self.mender = Some(mender);
+                Step::Pass { bytes, payload }
             }
         }
+    }
+
+    /// An event that says nothing of the answer.
+    fn other(&mut self, frame: &Frame) -> Step {
+        let bytes = frame.0.clone();
+        let bytes = self.mender.as_mut().map_or_else(|| bytes.clone(), |mender| mender.other(bytes.clone()));
+        Step::Pass { bytes, payload: Payload::None }
+    }
+
+    /// No more events come: what is still held back, as it came.
+    pub fn give_up(&mut self) -> Option<Bytes> {
+        self.mender.as_mut().map(|mender| mender.give_up()).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// The end marker that a whole stream lacks, if it is to have one.
+    pub fn missing_done(&mut self) -> Option<Bytes> {
+        let missing = self.is_whole() && !self.done && self.repairs.has(Repair::DoneMarker);
+        self.done |= missing;
+        self.acted_done |= missing;
+        missing.then_some(Bytes::from_static(b"data: [DONE]\n\n"))
+    }
+
+    /// What was repaired.
+    #[must_use]
+    pub fn repaired(&self) -> Repairs {
+        let mut repaired = self.mender.as_ref().map_or(Repairs::NONE, |mender| mender.acted());
+        if self.acted_done {
+            repaired.add(Repair::DoneMarker);
+        }
+        repaired
     }
 
     fn add(&mut self, chunk: &Chunk) {
@@ -105,17 +190,7 @@ impl ChatStream {
             event.extend_from_slice(&frame.0[model.end..]);
             return event.freeze();
         }
-        // Data over several lines, which no provider is known to send: the lines are written anew.
-        let edit = Edit { span: model.clone(), with: self.model.clone() };
-        let data = Spliced::new(&Bytes::copy_from_slice(data), &[edit]).to_bytes();
-        let mut event = Vec::with_capacity(data.len() + 64);
-        for line in data.split(|byte| *byte == b'\n') {
-            event.extend_from_slice(b"data: ");
-            event.extend_from_slice(line);
-            event.push(b'\n');
-        }
-        event.push(b'\n');
-        event.into()
+        edited(frame, data, None, &[Edit { span: model.clone(), with: self.model.clone() }])
     }
 
     /// Whether every choice that began has finished.
@@ -148,6 +223,31 @@ impl ChatStream {
     pub fn counted(&self) -> u64 {
         self.tokens
     }
+}
+
+/// An event with edits of its data.
+pub(crate) fn edited(frame: &Frame, data: &[u8], span: Option<Range<usize>>, edits: &[Edit]) -> Bytes {
+    if edits.is_empty() {
+        return frame.0.clone();
+    }
+    if let Some(span) = span {
+        let moved = |edit: &Edit| Edit {
+            span: span.start + edit.span.start..span.start + edit.span.end,
+            with: edit.with.clone(),
+        };
+        let edits: Vec<Edit> = edits.iter().map(moved).collect();
+        return Spliced::new(&frame.0, &edits).to_bytes();
+    }
+    // Data over several lines, which no provider is known to send: the lines are written anew.
+    let data = Spliced::new(&Bytes::copy_from_slice(data), edits).to_bytes();
+    let mut event = Vec::with_capacity(data.len() + 64);
+    for line in data.split(|byte| *byte == b'\n') {
+        event.extend_from_slice(b"data: ");
+        event.extend_from_slice(line);
+        event.push(b'\n');
+    }
+    event.push(b'\n');
+    event.into()
 }
 
 #[cfg(test)]
@@ -231,6 +331,37 @@ mod tests {
         let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\",\"index\":0}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
         let mut stream = ChatStream::new("m", false);
         assert_eq!(passed(&run(&mut stream, finish)), finish);
+    }
+
+    #[test]
+    fn the_last_usage_counts_wherever_it_stands() {
+        let usage =
+            |tokens: u64| format!(",\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{tokens}}}");
+        let text =
+            |usage: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]{usage}}}\n\n");
+        let finish = chunk("{}", ",\"finish_reason\":\"stop\"");
+        let none = ",\"usage\":null";
+        for (events, tokens) in [
+            // With each chunk, growing; and an empty one at the end.
+            ([text(&usage(1)), text(&usage(2)), finish.clone(), String::new()], 2),
+            ([text(&usage(1)), text(none), finish.clone(), text(",\"usage\":{}")], 1),
+            // On the finish chunk, behind it, and behind the end marker.
+            (
+                [
+                    text(none),
+                    finish.replace("}]}", &format!("}}]{}}}", usage(3))),
+                    String::new(),
+                    String::new(),
+                ],
+                3,
+            ),
+            ([text(&usage(1)), finish.clone(), text(&usage(4)), "data: [DONE]\n\n".into()], 4),
+            ([text(none), finish, "data: [DONE]\n\n".into(), USAGE.into()], 2),
+        ] {
+            let mut stream = ChatStream::new("m", false);
+            run(&mut stream, &events.concat());
+            assert_eq!(stream.usage().map(|usage| usage.completion_tokens), Some(tokens), "{events:?}");
+        }
     }
 
     #[test]
