@@ -156,6 +156,7 @@ impl Relay {
     fn note_usage(&mut self) {
         self.report.usage = self.source.stream.usage();
         self.report.counted = self.source.stream.counted();
+        self.report.repaired = self.source.stream.repaired();
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quota::{Lesson, Level, Moment};
-use wire::Usage;
+use wire::{Repairs, Usage};
 
 use crate::account::Skip;
 use crate::clock::Clock;
@@ -89,6 +89,8 @@ pub struct Report {
     pub usage: Option<Usage>,
     /// Tokens counted from the answer where it reported nothing.
     pub counted: u64,
+    /// What was repaired in the answer.
+    pub repaired: Repairs,
     /// The client's status.
     pub status: u16,
     /// How it ended.
@@ -114,6 +116,7 @@ impl Report {
             provider_request_id: None,
             usage: None,
             counted: 0,
+            repaired: Repairs::NONE,
             status: 499,
             end: End::ClientLeft,
             first_payload: None,
@@ -186,6 +189,9 @@ impl Report {
         for step in &self.steps {
             let gap = if story.is_empty() { "" } else { "; " };
             let _ = write!(story, "{gap}{}: {}", step.target.name(), step.verdict.describe(now));
+            if matches!(step.verdict, Verdict::Took) && !self.repaired.is_empty() {
+                let _ = write!(story, ", repaired {}", self.repaired.names());
+            }
         }
         story
     }

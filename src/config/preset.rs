@@ -3,7 +3,7 @@
 use http::Uri;
 use quota::{Dimension, Window};
 use tokens::Template;
-use wire::{Amendment, Dialect, FieldEdit};
+use wire::{Amendment, Dialect, FieldEdit, Repair, Repairs};
 
 use super::{Limits, endpoint, file, number::Unit, schema, written::Written};
 use crate::failure::{Kind, Rule};
@@ -38,6 +38,8 @@ pub struct Preset {
     pub headers: Dialect,
     /// What becomes of fields that it refuses, and what of a request is made whole for it.
     pub rules: Vec<wire::Rule>,
+    /// Which known damage to answers it does, as far as that is to be repaired.
+    pub repairs: Repairs,
     /// The plan of an account that names none.
     pub default_plan: Option<String>,
     /// What its plans allow.
@@ -178,6 +180,7 @@ fn read(written: &mut Written, name: &str) -> Preset {
         soft_limits: flag(written, &at("soft_limits"), false),
         headers: dialect(written, &at("headers")),
         rules: request_rules(written, name),
+        repairs: repairs(written, &at("repairs")),
         default_plan,
         plans,
         errors: rules(written, &at("errors")),
@@ -258,6 +261,11 @@ fn request_rules(written: &mut Written, name: &str) -> Vec<wire::Rule> {
         rules.extend(one_of(written, &amendments, &amendment, Amendment::NAMED).map(wire::Rule::Amendment));
     }
     rules
+}
+
+fn repairs(written: &mut Written, key: &str) -> Repairs {
+    let names = written.list(key);
+    names.iter().filter_map(|name| one_of(written, key, name, Repair::NAMED)).collect()
 }
 
 const PATH: &str = "not a field's path; write a name such as top_k, or messages.*.reasoning_content";

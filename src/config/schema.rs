@@ -86,6 +86,7 @@ pub(super) const PRESET: &[(&str, Node)] = &[
     ("headers", Value),
     ("rejects", Value),
     ("amends", Value),
+    ("repairs", Value),
     ("renames", Items(&[("from", Value), ("to", Value)])),
     ("default_plan", Value),
     ("plans", Named(&Table(PLAN))),

@@ -92,6 +92,9 @@ fn show_provider(f: &mut fmt::Formatter<'_>, provider: &Provider) -> fmt::Result
         let Some(template) = model.template else { continue };
         writeln!(f, "# {}: prompts are counted by the template {}", model.name, template.name())?;
     }
+    if !provider.preset.repairs.is_empty() {
+        writeln!(f, "# repaired in its answers: {}", provider.preset.repairs.names())?;
+    }
     if let Some(plan) = &provider.plan {
         writeln!(f, "plan = {}", quote(plan))?;
     }

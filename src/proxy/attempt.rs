@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
-use wire::{ChatRequest, ChatStream, Spliced, calls};
+use wire::{ChatRequest, ChatStream, Mending, Repairs, Spliced, calls};
 
 use super::deadlines::{Deadlines, Phase, Until};
 use super::{Answer, AnswerBody, Proxy};
 use crate::account::Reservation;
+use crate::config::Preset;
 use crate::failure::{Failure, Kind, Rule, pairs};
 use crate::relay::{Relay, Source};
 use crate::report::{self, End, Report};
@@ -72,7 +73,7 @@ pub(super) async fn attempt<'a>(
     let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
     report::learned(&target.label, &reservation.admitted(&readings));
     let body = if request.stream {
-        let source = begun(proxy, request, rules, &head.headers, body);
+        let source = begun(proxy, request, preset, &head.headers, body);
         let mut source = deadlines.within(Phase::Payload, source).await?;
         if !deadlines.is_last() {
             let committed = deadlines.in_all(source.commit(rules, proxy.timeouts.stream_idle)).await;
@@ -81,6 +82,7 @@ pub(super) async fn attempt<'a>(
         TakenBody::Stream(Box::new(source))
     } else {
         let completion = deadlines.within(Phase::Body, whole(body, request, rules)).await?;
+        let completion = completion.mended(&mending(request, preset.repairs));
         if !deadlines.is_last() && !request.tools.is_empty() && !calls::can_be_made_of(&completion.body) {
             reservation.counted(completion.counted);
             return Err(Failure::new(Kind::BrokenCall, "sent a tool call whose arguments are no JSON"));
@@ -102,7 +104,7 @@ async fn error_body(body: Incoming) -> Bytes {
 async fn begun(
     proxy: &Proxy,
     request: &ChatRequest,
-    rules: &[Rule],
+    preset: &Preset,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Source, Failure> {
@@ -110,15 +112,22 @@ async fn begun(
         headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("text/event-stream") {
         // What it is instead says more than that it is no stream.
-        let failure = whole(body, request, rules).await.err();
+        let failure = whole(body, request, &preset.errors).await.err();
         return Err(
             failure.unwrap_or_else(|| Failure::new(Kind::NoCompletion, "sent a plain answer for a stream"))
         );
     }
     let stream = ChatStream::new(&request.model, request.wants_usage);
+    let stream = stream.mending(&mending(request, preset.repairs));
     let mut source = Source::new(body, stream, Arc::clone(&proxy.redactor));
-    source.begin(rules).await?;
+    source.begin(&preset.errors).await?;
     Ok(source)
+}
+
+/// What is to be repaired in the answer to a request.
+fn mending(request: &ChatRequest, repairs: Repairs) -> Mending<'_> {
+    let tools = request.body.get(request.tools.clone()).unwrap_or_default();
+    Mending { repairs, tools, seed: fastrand::u64(..) }
 }
 
 /// A plain answer, whole and checked.
@@ -151,6 +160,7 @@ impl Taken<'_> {
                 reservation.settle(completion.usage);
                 report.usage = completion.usage;
                 report.counted = completion.counted;
+                report.repaired = completion.repaired;
                 report.end = End::Whole;
                 AnswerBody::Plain(completion.body)
             }

@@ -39,6 +39,8 @@ pub struct Row {
     pub usage: Option<Usage>,
     /// Tokens counted from the answer where it reported nothing.
     pub tokens_counted: Option<u64>,
+    /// What was repaired in the answer, with commas between.
+    pub repaired: Option<String>,
     /// From its arrival to the first payload on its way to the client.
     pub first_payload_ms: Option<u64>,
     /// From its arrival to its end.
@@ -72,6 +74,7 @@ impl Row {
                     cached_tokens = self.usage.and_then(|usage| usage.cached_tokens),
                     completion_tokens = self.usage.map(|usage| usage.completion_tokens),
                     tokens_counted = self.tokens_counted,
+                    repaired = self.repaired,
                     first_payload_ms = self.first_payload_ms,
                     total_ms = self.total_ms,
                     status = self.status,
@@ -124,6 +127,7 @@ impl Report {
             tokens_reserved: self.reserved,
             usage: self.usage,
             tokens_counted: self.usage.is_none().then_some(self.counted),
+            repaired: (!self.repaired.is_empty()).then(|| self.repaired.names()),
             first_payload_ms: self.first_payload.map(millis),
             total_ms,
             status: self.status,

@@ -118,6 +118,7 @@ mod tests {
             tokens_reserved: 0,
             usage: None,
             tokens_counted: None,
+            repaired: None,
             first_payload_ms: None,
             total_ms: 0,
             status: 200,

@@ -1,10 +1,11 @@
-//! Tool calls are whole or not there: what fails amid a call is fetched elsewhere before the client has seen any of it.
+//! Tool calls are whole or not there: what fails amid a call is fetched elsewhere before the client has seen any of it,
+//! and known damage is repaired.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use simulator::{Damage, Fault, Limits, Profile, Reply as Scripted, Times};
+use simulator::{Damage, Fault, Limits, Profile, Reply as Scripted, Times, Vendor};
 
 use crate::client::Reply;
 use crate::harness::House;
@@ -169,6 +170,59 @@ async fn a_cut_in_a_call_behind_text_is_visible() {
             reply.describe()
         );
     }
+}
+
+/// A provider with this damage and all repairs, and nobody behind it: events pass as they come.
+async fn alone(damage: &[Damage], repairs: &str) -> (simulator::Simulator, crate::harness::Running) {
+    let damage = [&[Damage::Fragmented], damage].concat();
+    let profile = Profile { damage, done_marker: false, ..Profile::of(Vendor::OpenAi) };
+    let model = profile.models[0].clone();
+    let simulator =
+        simulator::Simulator::start(Profile { limits: Limits::NONE, ..profile }).await.expect("a port");
+    simulator.script(calling().to_vec());
+    let file = format!(
+        "{repairs}\n[providers.mine]\nbase_url = \"{}\"\nmodels = [\"{model}\"]\n[models.qwen-3-coder]\nroutes = [\"mine\"]\n",
+        simulator.base_url()
+    );
+    let proxy = crate::harness::Running::start_with(&file, &[]).await;
+    (simulator, proxy)
+}
+
+#[tokio::test]
+async fn known_damage_is_repaired_on_the_way() {
+    for damage in [
+        &[][..],
+        &[Damage::XmlLeak],
+        &[Damage::XmlLeakUnopened],
+        &[Damage::DoubleEncoded],
+        &[Damage::StringifiedValues],
+        &[Damage::IndexZero],
+        &[Damage::MissingIds],
+        &[Damage::IndexZero, Damage::StringifiedValues],
+    ] {
+        for stream in [true, false] {
+            let (_simulator, proxy) = alone(damage, "").await;
+            let reply = proxy.chat(question(stream).to_string().as_bytes()).await;
+            assert!(reply.whole && reply.status == 200, "{damage:?}: {}", reply.describe());
+            assert_eq!(calls(&reply), wanted(), "{damage:?}: {}", reply.describe());
+            assert!(!reply.text().contains("<function="), "{damage:?}: {}", reply.describe());
+            assert!(reply.text().matches("\"call_").count() >= 2, "{damage:?}: {}", reply.describe());
+            if stream {
+                assert_eq!(finish(&reply).as_deref(), Some("tool_calls"), "{damage:?}: {}", reply.describe());
+                assert!(reply.text().ends_with("data: [DONE]\n\n"), "{damage:?}: {}", reply.describe());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_switches_off_is_not_repaired() {
+    let off = "presets.openai-compatible.repairs = [\"done_marker\"]\n";
+    let (_simulator, proxy) = alone(&[Damage::XmlLeak], off).await;
+    let reply = proxy.chat(question(true).to_string().as_bytes()).await;
+    assert!(calls(&reply).is_empty() && reply.answer().0.contains("<function=read>"), "{}", reply.describe());
+    assert_eq!(finish(&reply).as_deref(), Some("stop"));
+    assert!(reply.text().ends_with("data: [DONE]\n\n"), "{}", reply.describe());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ async fn start_with(level: &str, vars: &[(&str, &str)]) -> (Simulator, Simulator
     // More than is taken for granted, which the headers say.
     let limits = Limits { tokens_per_minute: Some(165_000), ..Limits::NONE };
     let api_key = Some(CEREBRAS_KEY.into());
-    let cerebras = Profile { limits, rate_headers: true, api_key, ..Profile::cerebras() };
+    let cerebras = Profile { limits, rate_headers: true, api_key, done_marker: false, ..Profile::cerebras() };
     let cerebras = Simulator::start(cerebras).await.expect("a port");
     let chutes = Profile { api_key: Some(CHUTES_KEY.into()), ..Profile::chutes() };
     let chutes = Simulator::start(chutes).await.expect("a port");

@@ -149,7 +149,9 @@ async fn half_an_event_is_not_passed_on() {
     let stage = Stage::alone(&[]).await;
     let whole = [content("all"), finish()].concat();
     let reply = stage.stream(&[&whole, "data: [DON"]).await.good();
-    assert!(reply.text().ends_with("}]}\n\n"), "{}", reply.describe());
+    assert!(reply.text().ends_with("}]}\n\ndata: [DONE]\n\n"), "{}", reply.describe());
+    let reply = stage.stream(&[whole.trim_end()]).await.good();
+    assert!(reply.text().ends_with("}]}\n\ndata: [DONE]\n\n"), "{}", reply.describe());
     let reply = stage.stream(&[&whole, "data: [DONE]"]).await.good();
     assert!(reply.text().ends_with("data: [DONE]"), "{}", reply.describe());
     let reply = stage.stream(&[&content("half"), "data: {\"choices\":[{\"del"]).await;

@@ -153,6 +153,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
         "of no use without presets.mine.prompt_cache.minutes",
     ),
     ("[presets.mine]\nprompt_cache = { block = 128, minutes = 0 }", 2, "out of range"),
+    ("[presets.mine]\nrepairs = [\"xml_tool_call\"]", 2, "not known; did you mean xml_tool_calls?"),
     (
         "[[presets.mine.models]]\nname = \"m\"\ntemplate = \"qwen3-coder-vlm\"",
         3,
