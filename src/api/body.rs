@@ -19,8 +19,14 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    // One whose length nobody knows costs all of the limit before it is found to be too large.
+    let (limit, whose) = match body.size_hint().exact() {
+        Some(_) => (limit, "MAX_BODY_BYTES sets the limit"),
+        None => (limit / 2, "half of MAX_BODY_BYTES is the limit where no Content-Length is sent"),
+    };
+    let too_large = || too_large(limit, whose);
     if announced > limit {
-        return Err(too_large(limit));
+        return Err(too_large());
     }
     let mut body = Decoded::new(body, coding).suspicious();
     let mut read = BytesMut::new();
@@ -35,7 +41,7 @@ where
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
                 if read.len() + data.len() > limit {
-                    return Err(too_large(limit));
+                    return Err(too_large());
                 }
                 if read.is_empty() {
                     if data.len() == announced && coding == Coding::Identity {
@@ -87,7 +93,7 @@ fn no_content<E>(broken: &Broken<E>) -> Error {
     Error::request(status, code, message)
 }
 
-fn too_large(limit: usize) -> Error {
-    let message = format!("The body is larger than {limit} bytes; MAX_BODY_BYTES sets the limit.");
+fn too_large(limit: usize, whose: &str) -> Error {
+    let message = format!("The body is larger than {limit} bytes; {whose}.");
     Error::request(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
 }
