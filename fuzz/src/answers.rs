@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wire::completion::Completion;
 use wire::rate::{self, Dialect};
 use wire::sse::{Decoder, Frame};
-use wire::{ChatStream, ProviderError, Step};
+use wire::{ChatStream, Mending, ProviderError, Repairs, Step};
 
 use crate::judged;
 
@@ -48,6 +48,49 @@ fn frames<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<Frame> {
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
+}
+
+/// What the tools in the seeds look like.
+const TOOLS: &[u8] = br#"[{"type":"function","function":{"name":"ls","parameters":{"type":"object","properties":{"path":{"type":"string"},"deep":{"type":"array"}}}}}]"#;
+
+/// A stream with all repairs at work, cut as for [`events`]: the client gets the same bytes, and those that came where no
+/// repair acted; what was whole stays whole.
+pub fn repair(data: &[u8]) {
+    let [parts, stream @ ..] = data else { return };
+    let size = stream.len().div_ceil(usize::from(*parts).max(1)).max(1);
+    let (whole, plain) = (mended(&frames(std::iter::once(stream))), passed(&frames(std::iter::once(stream))));
+    let cut = mended(&frames(stream.chunks(size)));
+    assert_eq!(cut, whole, "a cut changed what was repaired");
+    let (bytes, repairs) = whole;
+    if repairs.is_empty() {
+        assert_eq!(bytes.escape_ascii().to_string(), plain.escape_ascii().to_string(), "nothing to repair");
+    }
+}
+
+fn passed(frames: &[Frame]) -> Vec<u8> {
+    shown(&mut ChatStream::new("mine", true), frames)
+}
+
+fn mended(frames: &[Frame]) -> (Vec<u8>, Repairs) {
+    let mending = Mending { repairs: Repairs::ALL, tools: TOOLS, seed: 7 };
+    let mut stream = ChatStream::new("mine", true).mending(&mending);
+    let mut bytes = shown(&mut stream, frames);
+    bytes.extend(stream.give_up().unwrap_or_default());
+    bytes.extend(stream.missing_done().unwrap_or_default());
+    (bytes, stream.repaired())
+}
+
+/// What a client sees up to a failure in band.
+fn shown(stream: &mut ChatStream, frames: &[Frame]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        match stream.step(frame) {
+            Step::Pass { bytes: passed, .. } => bytes.extend_from_slice(&passed),
+            Step::Withhold => {}
+            Step::Failed(_) => break,
+        }
+    }
+    bytes
 }
 
 /// A plain answer that is taken for one is JSON with choices, and only the name of its model changes.

@@ -11,6 +11,18 @@ pub const EVENTS: &[&str] = &[
     "\u{1}id: 7\rdata: lone\r\rdata\n\n\n\ndata:x\r\ndata: y\r\n\r\n",
 ];
 
+/// For [`repair`](crate::repair).
+pub const REPAIRS: &[&str] = &[
+    "\u{5}data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"So.\\n<tool_call>\\n<function=ls>\\n\"}}]}\n\n\
+     data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"<parameter=path>\\n/a\\n</parameter>\\n</function>\\n</tool_call>\"}}]}\n\n\
+     data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+    "\u{9}data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"<function=ls>\\n<parameter=deep>\\n[1]\\n</parameter>\\n</function>\"}}]}\n\n\
+     data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    "\u{4}data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"ls\",\"arguments\":\"\\\"{\\\\\\\"path\\\\\\\":1}\\\"\"}}]}}]}\n\n\
+     data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"ls\",\"arguments\":\"{\\\"deep\\\":\\\"[1]\\\"}\"}}]}}]}\n\n\
+     data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":5}}\n\n",
+];
+
 /// For [`answer`](crate::answer).
 pub const ANSWERS: &[&str] = &[
     "{\"model\": \"up\", \"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e9 1.0E0\"},\"finish_reason\":\"stop\"}] ,\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}",
@@ -91,6 +103,12 @@ pub const WORDS: &[&str] = &[
     "=",
     "#",
     "'''",
+    "<tool_call>",
+    "<function=ls>",
+    "</function>",
+    "<parameter=path>",
+    "</parameter>",
+    "\"tool_calls\":[{\"index\":0}]",
     "[providers.x]\n",
     "key = ",
 ];

@@ -84,6 +84,11 @@ proptest! {
     }
 
     #[test]
+    fn repairs(data in from(seeds::REPAIRS)) {
+        fuzz::repair(&data.0);
+    }
+
+    #[test]
     fn headers(data in from(seeds::HEADERS)) {
         fuzz::headers(&data.0);
     }
