@@ -138,7 +138,7 @@ impl Account {
     /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes), which are asked for only where
     /// that matters to a limit.
     #[must_use]
-    pub fn prefix<'a>(&self, model: u64, prefixes: impl FnOnce() -> &'a [u128]) -> Prefix {
+    pub fn prefix<'a>(&self, model: u64, prefixes: impl FnOnce() -> &'a [u64]) -> Prefix {
         if !self.admission.lock().remembers_prompts() {
             return Prefix::default();
         }

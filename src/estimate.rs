@@ -40,7 +40,7 @@ pub struct Prefix {
     /// Tokens at its beginning that the provider has read lately.
     pub read_before: u64,
     /// By what the whole prompt is known again.
-    pub whole: Option<u128>,
+    pub whole: Option<u64>,
 }
 
 /// Whose habits an estimate depends on. Both are hashes: names are of no use here.
@@ -83,7 +83,7 @@ pub struct Sizes<'a> {
     client: u64,
     guess: OnceCell<u64>,
     counts: [OnceCell<Option<u64>>; Template::NAMED.len()],
-    prefixes: OnceCell<Vec<u128>>,
+    prefixes: OnceCell<Vec<u64>>,
 }
 
 impl<'a> Sizes<'a> {
@@ -131,7 +131,7 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    fn prefixes(&self) -> &[u128] {
+    fn prefixes(&self) -> &[u64] {
         let of = || self.counters.prefixes.of(self.request.each_message(), tools(self.request));
         self.prefixes.get_or_init(of)
     }

@@ -82,7 +82,6 @@ pub struct Permit {
     model_pass: Option<Pass>,
     estimate: Estimate,
     cost: Cost,
-    reserved_at: Moment,
 }
 
 impl Permit {
@@ -147,7 +146,7 @@ impl Admission {
         self.under_way += 1;
         self.requests += 1;
         let grant = self.books.reserve_anyway(cost, now);
-        Ok(Permit { grant: Some(grant), pass: Some(pass), model_pass, estimate, cost, reserved_at: now })
+        Ok(Permit { grant: Some(grant), pass: Some(pass), model_pass, estimate, cost })
     }
 
     /// Why it would be passed over now, if it would.
@@ -215,7 +214,7 @@ impl Admission {
 
     /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes).
     #[must_use]
-    pub fn prefix(&self, model: u64, prefixes: &[u128], now: Moment) -> Prefix {
+    pub fn prefix(&self, model: u64, prefixes: &[u64], now: Moment) -> Prefix {
         self.prompts.as_ref().map(|prompts| prompts.prefix(model, prefixes, now)).unwrap_or_default()
     }
 
@@ -247,8 +246,8 @@ impl Admission {
                 let prompt = usage.prompt_tokens.saturating_add(usage.prompt_tokens / SET_ASIDE_MARGIN);
                 let set_aside = prompt.saturating_add(self.answer(permit.estimate)).min(reasonable);
                 let cached = usage.cached_tokens.unwrap_or(0);
-                if let Some(prompts) = &mut self.prompts {
-                    prompts.read(permit.estimate, usage.prompt_tokens, cached, permit.reserved_at);
+                if let (Some(prompts), Some(grant)) = (&mut self.prompts, &permit.grant) {
+                    prompts.read(permit.estimate, usage.prompt_tokens, cached, grant.sent());
                 }
                 Used { tokens, cached, set_aside }
             }

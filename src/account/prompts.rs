@@ -36,8 +36,8 @@ pub(super) struct Prompts {
     minute: Duration,
     /// By upstream model and hash of the prompt. What is older than the younger generation is forgotten when that is full, or
     /// has outlived its use.
-    younger: HashMap<(u64, u128), Read>,
-    older: HashMap<(u64, u128), Read>,
+    younger: HashMap<(u64, u64), Read>,
+    older: HashMap<(u64, u64), Read>,
     younger_since: Moment,
     /// What part of a prediction the last answers found.
     found: VecDeque<u64>,
@@ -68,11 +68,11 @@ impl Prompts {
     }
 
     /// What was read of a prompt with these [prefixes](tokens::Prefixes), and may still be there.
-    pub(super) fn prefix(&self, model: u64, prefixes: &[u128], now: Moment) -> Prefix {
+    pub(super) fn prefix(&self, model: u64, prefixes: &[u64], now: Moment) -> Prefix {
         let lifetime = self.lifetime();
         let usable = lifetime.saturating_sub(lifetime / GUARD);
         let fresh = |read: &&Read| now - read.at < usable;
-        let read = |prefix: &u128| {
+        let read = |prefix: &u64| {
             let key = (model, *prefix);
             let found = self.younger.get(&key).or_else(|| self.older.get(&key)).filter(fresh)?;
             Some(self.blocks(found.tokens.saturating_sub(OPENING)))

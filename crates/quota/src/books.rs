@@ -53,6 +53,14 @@ pub struct Grant {
     trusting_before: u64,
 }
 
+impl Grant {
+    /// When it was given.
+    #[must_use]
+    pub fn sent(&self) -> Moment {
+        self.sent
+    }
+}
+
 /// What a provider's refusal for a quota means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {

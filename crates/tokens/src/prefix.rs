@@ -7,7 +7,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use twox_hash::XxHash3_128;
 
-/// Hashes beginnings, so that nobody can prepare two with the same hash. With 128 bits, chance won't make any.
+/// Hashes beginnings, so that nobody can prepare two with the same hash. The half that is given out is enough to tell apart the
+/// few thousand that anybody remembers.
 #[derive(Debug)]
 pub struct Prefixes {
     /// Of this process.
@@ -23,7 +24,7 @@ impl Default for Prefixes {
 impl Prefixes {
     /// A hash for each message: of the tools (may be empty), all messages before it, and itself.
     #[must_use]
-    pub fn of<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &[u8]) -> Vec<u128> {
+    pub fn of<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &[u8]) -> Vec<u64> {
         let hash = |bytes: &[u8]| XxHash3_128::oneshot_with_seed(self.seed, bytes);
         let mut before = hash(tools);
         let with_next = |message: &[u8]| {
@@ -31,7 +32,9 @@ impl Prefixes {
             both[..16].copy_from_slice(&before.to_le_bytes());
             both[16..].copy_from_slice(&hash(message).to_le_bytes());
             before = hash(&both);
-            before
+            #[expect(clippy::cast_possible_truncation, reason = "half of it is given out")]
+            let given_out = before as u64;
+            given_out
         };
         messages.into_iter().map(with_next).collect()
     }
@@ -43,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    fn of(prefixes: &Prefixes, messages: &[String], tools: &str) -> Vec<u128> {
+    fn of(prefixes: &Prefixes, messages: &[String], tools: &str) -> Vec<u64> {
         prefixes.of(messages.iter().map(String::as_bytes), tools.as_bytes())
     }
 
