@@ -67,7 +67,8 @@ async fn flood(process: &Process, small: usize, large: usize) {
         assert_eq!(upload(process, OVER, false).await, 413);
         assert_eq!(upload(process, OVER, true).await, 413);
         assert_eq!(upload(process, UNDER, false).await, 404);
-        assert_eq!(upload(process, UNDER, true).await, 404);
+        // Without its length half as much may come.
+        assert_eq!(upload(process, UNDER / 2, true).await, 404);
     }
 }
 
