@@ -11,6 +11,8 @@ use crate::json::{self, Fields};
 use crate::scan::Scanner;
 use crate::splice::Edit;
 
+/// No agent makes more calls at once; an answer that does is left as it is.
+pub(crate) const MOST_CALLS: usize = 128;
 /// So much of a call's arguments is followed, in bytes.
 const MOST_ARGUMENTS: usize = 1024 * 1024;
 
@@ -39,8 +41,8 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
     /// Follows them, unless they are too long.
     watch: Option<Watch>,
-    /// They may have been encoded once too often: so much had come before.
-    pub(crate) suspect: Option<usize>,
+    /// They may have been encoded once too often.
+    pub(crate) suspect: bool,
 }
 
 /// A part of a call.
@@ -109,19 +111,20 @@ impl Calls {
     /// These calls as the list that a delta or a message holds.
     pub(crate) fn list(&self, found: &[Found]) -> String {
         let next = self.next_index();
-        let call = |(index, call): (u64, &Found)| {
+        let call = |(at, call): (usize, &Found)| {
+            let index = next.saturating_add(at as u64);
             let (id, name, arguments) =
                 (json::quote(&self.id(index)), json::quote(&call.name), json::quote(&call.arguments));
             format!(
                 r#"{{"index":{index},"id":{id},"type":"function","function":{{"name":{name},"arguments":{arguments}}}}}"#
             )
         };
-        format!("[{}]", (next..).zip(found).map(call).collect::<Vec<_>>().join(","))
+        format!("[{}]", found.iter().enumerate().map(call).collect::<Vec<_>>().join(","))
     }
 
     /// The next index that is free.
     pub(crate) fn next_index(&self) -> u64 {
-        self.all.iter().map(|call| call.index + 1).max().unwrap_or(0)
+        self.all.iter().map(|call| call.index.saturating_add(1)).max().unwrap_or(0)
     }
 
     /// Takes in a part of a call, which stands in `data`. Returns the edits that mend its frame.
@@ -145,7 +148,7 @@ impl Calls {
             }
             let name = name.clone().unwrap_or_default();
             let (arguments, watch) = (String::new(), Some(Watch::default()));
-            self.all.push(Call { said, index, id: id.clone(), name, arguments, watch, suspect: None });
+            self.all.push(Call { said, index, id: id.clone(), name, arguments, watch, suspect: false });
             self.all.len() - 1
         });
         let call = &mut self.all[place];
@@ -156,13 +159,11 @@ impl Calls {
         }
         let (arguments, _) = fragment.arguments().unwrap_or_default();
         if call.arguments.len() + arguments.len() > MOST_ARGUMENTS {
-            (call.watch, call.suspect) = (None, None);
+            (call.watch, call.suspect) = (None, false);
         }
         if let Some(watch) = &mut call.watch {
             let suspicious = watch.feed(&arguments, tools.get(&call.name));
-            if suspicious && self.repairs.has(Repair::DoubleEncodedArguments) {
-                call.suspect.get_or_insert(call.arguments.len());
-            }
+            call.suspect |= suspicious && self.repairs.has(Repair::DoubleEncodedArguments);
             call.arguments.push_str(&arguments);
         }
         edits

@@ -14,6 +14,8 @@
 //! may also speak of this format. It is a call where it begins a line outside a code fence, names a function of the
 //! request, is whole, and nothing but other calls comes behind it: a model that calls stops there.
 
+use std::borrow::Cow;
+
 use super::tools::{Tool, Tools};
 
 mod lines;
@@ -22,6 +24,8 @@ use lines::Lines;
 
 /// The longest name of a function or a parameter, in bytes.
 const LONGEST_NAME: usize = 256;
+/// No tool takes more parameters.
+const MOST_PARAMETERS: usize = 256;
 /// The most blanks between two tags.
 const MOST_BLANKS: usize = 256;
 
@@ -65,37 +69,28 @@ struct Candidate {
 impl Leak {
     /// Takes in what comes next of the text.
     pub(crate) fn feed(&mut self, text: &str, tools: &mut Tools) {
-        let start = self.seen;
+        let from = self.seen;
         self.seen += text.len();
-        let mut rest = match &mut self.candidate {
-            Some(candidate) => {
-                candidate.text.push_str(text);
-                String::new()
+        let (from, text, mut parser, mut at) = match self.candidate.take() {
+            Some(Candidate { start, text: mut begun, parser }) => {
+                begun.push_str(text);
+                (start, Cow::Owned(begun), parser, 0)
             }
             None => match self.lines.candidate(text) {
+                Some(at) => (from, Cow::Borrowed(text), Parser::default(), at),
                 None => return,
-                Some(at) => {
-                    self.begin(start + at);
-                    text[at..].to_owned()
-                }
             },
         };
-        while let Some(candidate) = &mut self.candidate {
-            candidate.text.push_str(&std::mem::take(&mut rest));
-            if candidate.parser.read(&candidate.text, tools) {
-                return;
-            }
+        while !parser.read(&text[at..], tools) {
             // What was read is text, in which nothing else can begin; what comes behind it may.
-            let Candidate { start, text, parser } =
-                self.candidate.take().unwrap_or_else(|| Candidate::new(0));
-            let read = parser.at.max("<".len());
-            self.lines.pass(&text[..read]);
-            let behind = &text[read..];
-            if let Some(at) = self.lines.candidate(behind) {
-                self.begin(start + read + at);
-                behind[at..].clone_into(&mut rest);
-            }
+            let behind = at + parser.at.max("<".len());
+            self.lines.pass(&text[at..behind]);
+            let Some(next) = self.lines.candidate(&text[behind..]) else { return };
+            (at, parser) = (behind + next, Parser::default());
         }
+        self.start = from + at;
+        let text = if at == 0 { text.into_owned() } else { text[at..].to_owned() };
+        self.candidate = Some(Candidate { start: self.start, text, parser });
     }
 
     /// Where that began which was found last.
@@ -117,17 +112,6 @@ impl Leak {
         // An opening in a value which nothing closes, such as one that is spoken of, hides the end of the value.
         let mut flat = Parser { flat: true, ..Parser::default() };
         (flat.read(&text, tools) && flat.is_whole(&text)).then_some(flat.calls)
-    }
-
-    fn begin(&mut self, start: usize) {
-        self.start = start;
-        self.candidate = Some(Candidate::new(start));
-    }
-}
-
-impl Candidate {
-    fn new(start: usize) -> Self {
-        Self { start, text: String::new(), parser: Parser::default() }
     }
 }
 
@@ -212,7 +196,7 @@ impl Parser {
             self.arguments.retain(|(known, _)| known != name);
             self.arguments.push((std::mem::take(name), json));
             self.state = State::Body;
-            return Begins::Yes;
+            return if self.arguments.len() > MOST_PARAMETERS { Begins::No } else { Begins::Yes };
         }
         let rest = text[self.at..].trim_start();
         let blanks = text.len() - self.at - rest.len();

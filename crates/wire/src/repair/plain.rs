@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::arguments;
-use super::fragments::{Calls, Fragment};
+use super::fragments::{Calls, Fragment, MOST_CALLS};
 use super::leak::{Found, Leak};
 use super::tools::Tools;
 use super::{Mending, Repair, Repairs};
@@ -35,7 +35,7 @@ pub(crate) fn mend(body: &Bytes, mending: &Mending<'_>) -> Option<(Bytes, Repair
         edits: Vec::new(),
         acted: Repairs::NONE,
     };
-    answer.mend_calls();
+    answer.mend_calls()?;
     answer.find_calls();
     answer.mend_finish_reason();
     let acted = answer.acted.and(answer.calls.acted);
@@ -55,19 +55,23 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Mends the calls that are where they belong.
-    fn mend_calls(&mut self) {
-        let Some(list) = self.fields.get("tool_calls") else { return };
-        for fragment in Fragment::all(list.get()) {
+    /// Mends the calls that are where they belong; `None`: there are too many.
+    fn mend_calls(&mut self) -> Option<()> {
+        let all = self.fields.get("tool_calls").map(|list| Fragment::all(list.get())).unwrap_or_default();
+        if all.len() > MOST_CALLS {
+            return None;
+        }
+        for fragment in all {
             let edits = self.calls.add(self.text, &fragment, &mut self.tools);
             self.edits.extend(edits);
-            let Some(call) = self.calls.all().last().filter(|call| call.suspect.is_some()) else { continue };
+            let Some(call) = self.calls.all().last().filter(|call| call.suspect) else { continue };
             let (tool, said) = (self.tools.get(&call.name), fragment.arguments());
             let (Some(tool), Some((said, written))) = (tool, said) else { continue };
             if let Some(meant) = arguments::repaired(&said, tool) {
                 self.put(written, &json::quote(&meant), Repair::DoubleEncodedArguments);
             }
         }
+        Some(())
     }
 
     /// Puts calls that stand in the text where they belong.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::arguments;
-use super::fragments::{Calls, Fragment};
+use super::fragments::{Calls, Fragment, MOST_CALLS};
 use super::leak::{Found, Leak};
 use super::tools::Tools;
 use super::{Mending, Repair, Repairs};
@@ -101,7 +101,12 @@ impl Mender {
             }
         }
         if let Some(list) = &chunk.parts.tool_calls {
-            for fragment in Fragment::all(&data[list.clone()]) {
+            let parts = Fragment::all(&data[list.clone()]);
+            if self.calls.all().len() + parts.len() > MOST_CALLS {
+                self.passes = true;
+                return edits;
+            }
+            for fragment in parts {
                 edits.extend(self.calls.add(data, &fragment, &mut self.tools));
             }
         }
@@ -121,7 +126,7 @@ impl Mender {
         if self.passes {
             return self.released(bytes, payload);
         }
-        let suspects = self.calls.all().iter().any(|call| call.suspect.is_some());
+        let suspects = self.calls.all().iter().any(|call| call.suspect);
         if self.held.is_empty() && self.leak.candidate().is_none() && !suspects && !ends {
             return Mended { bytes, payload };
         }
@@ -238,11 +243,14 @@ impl Mender {
 
     /// Decodes arguments that were encoded once too often.
     fn decode_arguments(&mut self) {
-        for call in self.calls.all() {
-            let Some(passed) = call.suspect else { continue };
+        for call in self.calls.all().iter().filter(|call| call.suspect) {
             let Some(tool) = self.tools.get(&call.name) else { continue };
             let Some(meant) = arguments::repaired(&call.arguments, tool) else { continue };
-            let Some(mut rest) = meant.strip_prefix(&call.arguments[..passed]) else { continue };
+            // Those before the first suspicion have passed, unless they were held back behind something else.
+            let held: usize = self.held.iter().map(|held| carried(&held.bytes, call.index)).sum();
+            let passed =
+                call.arguments.len().checked_sub(held).and_then(|passed| call.arguments.get(..passed));
+            let Some(mut rest) = passed.and_then(|passed| meant.strip_prefix(passed)) else { continue };
             for held in &mut self.held {
                 held.bytes = rewritten(&held.bytes, |data, chunk| {
                     let list = chunk.parts.tool_calls.clone()?;
@@ -267,6 +275,19 @@ fn reason(event: &Bytes) -> Option<String> {
     let data = frame.fields().data?;
     let data = std::str::from_utf8(&data).ok()?;
     Some(data[Chunk::parse(data)?.parts.finish_reason?].to_owned())
+}
+
+/// How much of a call's arguments an event carries, in bytes.
+fn carried(event: &Bytes, index: u64) -> usize {
+    let frame = Frame(event.clone());
+    let parts = |data: &str| {
+        let list = Chunk::parse(data)?.parts.tool_calls?;
+        let all = Fragment::all(&data[list]);
+        let own = all.iter().filter(|fragment| fragment.index() == Some(index));
+        Some(own.filter_map(Fragment::arguments).map(|(text, _)| text.len()).sum())
+    };
+    let data = frame.fields().data;
+    data.and_then(|data| parts(std::str::from_utf8(&data).ok()?)).unwrap_or(0)
 }
 
 /// An event with edits of its data; as it is where there are none.

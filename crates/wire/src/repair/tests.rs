@@ -10,6 +10,7 @@ use crate::sse::Decoder;
 use crate::stream::{ChatStream, Step};
 
 mod damaged;
+mod hostile;
 mod leaked;
 mod untouched;
 
