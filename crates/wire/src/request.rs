@@ -133,8 +133,10 @@ impl ChatRequest {
         }
         // Ours first: where a removal begins at the same byte, an insertion stands before it.
         let usage = self.usage_edit.clone().filter(|_| !fields.iter().any(|field| asks_for_usage(field)));
+        let fields = fields::edits(&self.body, &self.members, fields.iter().map(AsRef::as_ref));
+        let usage = usage.map(|edit| without_comma(&self.body, edit, &fields));
         let mut edits: Vec<Edit> = std::iter::once(model).chain(usage).chain(amendments).collect();
-        edits.extend(fields::edits(&self.body, &self.members, fields.iter().map(AsRef::as_ref)));
+        edits.extend(fields);
         Spliced::new(&self.body, &edits)
     }
 
@@ -206,6 +208,20 @@ fn asks_for_usage(field: &FieldEdit) -> bool {
     field.new_name().is_none()
         && path.first().is_some_and(|key| key == "stream_options")
         && path.get(1).is_none_or(|key| key == "include_usage")
+}
+
+/// An insertion at the beginning of an object. Where all members go that stand behind it, so does its comma.
+fn without_comma(body: &[u8], insertion: Edit, gone: &[Edit]) -> Edit {
+    let at = insertion.span.end;
+    let is_all = |edit: &Edit| {
+        let before = body.get(at..edit.span.start);
+        before.is_some_and(|before| before.trim_ascii().is_empty())
+            && body[edit.span.end..].trim_ascii_start().starts_with(b"}")
+    };
+    match insertion.with.strip_suffix(b",") {
+        Some(with) if gone.iter().any(is_all) => Edit { with: insertion.with.slice_ref(with), ..insertion },
+        _ => insertion,
+    }
 }
 
 /// Where a stream asks for its usage, or could.

@@ -240,3 +240,15 @@ fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
     let mut rest = whole.iter();
     part.iter().all(|byte| rest.any(|other| other == byte))
 }
+
+#[test]
+fn the_only_stream_option_may_go_where_usage_is_asked_for() {
+    for options in [r#"{"include_obfuscation":false}"#, r#"{ "include_obfuscation" : false }"#] {
+        let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true,"stream_options":{options}}}"#);
+        let request = ChatRequest::parse(body.into()).unwrap();
+        let rule = Rule::learned("stream_options.include_obfuscation").unwrap();
+        let sent: serde_json::Value =
+            serde_json::from_slice(&request.shape("m", [&rule]).to_bytes()).unwrap();
+        assert_eq!(sent["stream_options"], serde_json::json!({"include_usage": true}));
+    }
+}
