@@ -65,7 +65,7 @@ pub fn can_be_made<'a>(events: impl Iterator<Item = &'a Bytes>) -> bool {
         let _ = decoder.feed(event.clone());
         while let Some(frame) = decoder.next() {
             if let Some(data) = frame.fields().data {
-                calls.add(&data);
+                calls.add(&data, false);
             }
         }
     }
@@ -76,19 +76,21 @@ pub fn can_be_made<'a>(events: impl Iterator<Item = &'a Bytes>) -> bool {
 #[must_use]
 pub fn can_be_made_of(answer: &[u8]) -> bool {
     let mut calls = Calls::default();
-    calls.add(answer);
+    calls.add(answer, true);
     calls.can_be_made()
 }
 
 impl Calls {
-    /// What can't be read says nothing of calls.
-    fn add(&mut self, answer: &[u8]) {
+    /// What can't be read says nothing of calls. In a plain answer each is whole, whatever its index: some engines give the
+    /// tool's, which two calls may share.
+    fn add(&mut self, answer: &[u8], whole: bool) {
         let Ok(Answer { choices }) = serde_json::from_slice(answer) else { return };
         for Choice { index: choice, delta, finish_reason } in choices {
             self.is_cut_short |= matches!(finish_reason.as_deref(), Some("length" | "content_filter"));
             let Some(Said { tool_calls, function_call }) = delta else { continue };
             let many = tool_calls.into_iter().flatten().enumerate();
-            let many = many.map(|(place, call)| (call.index.unwrap_or(place as u64), call.function));
+            let index = |said: Option<u64>, place| said.filter(|_| !whole).unwrap_or(place);
+            let many = many.map(|(place, call)| (index(call.index, place as u64), call.function));
             for (index, function) in many.chain([(u64::MAX, function_call)]) {
                 let arguments = function.and_then(|function| function.arguments).unwrap_or_default();
                 self.arguments.entry((choice, index)).or_default().push_str(&arguments);
@@ -140,5 +142,10 @@ mod tests {
         };
         assert!(can_be_made_of(plain("{}").as_bytes()));
         assert!(!can_be_made_of(plain(r#"{\"a\":\"b"#).as_bytes()));
+        let shared = plain("{}").replace(r#""function":"#, r#""index":0,"function":"#);
+        assert!(
+            can_be_made_of(shared.as_bytes()),
+            "a plain answer's calls are whole, whatever they are numbered"
+        );
     }
 }
