@@ -13,6 +13,8 @@ const MOST_FIELDS: usize = 16;
 /// No field that is known lies deeper.
 const MOST_KEYS: usize = 8;
 const LONGEST_KEY: usize = 64;
+/// No path that is printed is longer, in bytes.
+const LONGEST_PLACE: usize = 1024;
 /// So much of what a library says in JSON is looked at.
 const MOST_VALUES: usize = 256;
 
@@ -144,7 +146,10 @@ impl Found {
     fn in_python(&mut self, message: &str) {
         const EXTRA: &str = "'extra_forbidden', 'loc': (";
         for at in memmem::find_iter(message.as_bytes(), EXTRA) {
-            let place = message[at + EXTRA.len()..].split(')').next().unwrap_or_default();
+            let behind = &message[at + EXTRA.len()..];
+            let Some((place, _)) = behind[..behind.floor_char_boundary(LONGEST_PLACE)].split_once(')') else {
+                continue;
+            };
             let keys = place.split(',').map(str::trim).filter(|key| !key.is_empty());
             self.push(&keys.map(|key| key.trim_matches('\'')).collect::<Vec<_>>().join("."));
         }
