@@ -101,6 +101,7 @@ async fn a_cut_at_any_event_of_a_streamed_call_is_not_noticed() {
     });
     let elsewhere: usize =
         turns.buffer_unordered(16).map(usize::from).fold(0, |a, b| async move { a + b }).await;
+    println!("cut after each of {events} events: all whole and right, {elsewhere} from the other provider");
     // The finish reason is the last that matters: what comes behind it is only usage and the end marker.
     assert!((events - 2..=events).contains(&elsewhere), "{elsewhere} of {events} were answered elsewhere");
 }
