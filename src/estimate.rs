@@ -60,7 +60,7 @@ pub struct Counters {
     /// Whether somebody loads the vocabulary already.
     loading: AtomicBool,
     /// One request at a time is counted beside the threads that serve.
-    beside: Semaphore,
+    beside: Arc<Semaphore>,
 }
 
 impl Default for Counters {
@@ -70,7 +70,7 @@ impl Default for Counters {
             by_template,
             prefixes: Prefixes::default(),
             loading: AtomicBool::new(false),
-            beside: Semaphore::new(1),
+            beside: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -172,9 +172,13 @@ impl Counters {
     }
 
     async fn count_beside(self: &Arc<Self>, index: usize, request: &ChatRequest) -> Option<u64> {
-        let _one = self.beside.try_acquire().ok()?;
+        let one = Arc::clone(&self.beside).try_acquire_owned().ok()?;
         let (counters, request) = (Arc::clone(self), request.clone());
-        let count = tokio::task::spawn_blocking(move || counters.count(index, &request));
+        let count = tokio::task::spawn_blocking(move || {
+            // It goes on when the client leaves.
+            let _one = one;
+            counters.count(index, &request)
+        });
         count.await.ok().flatten()
     }
 }

@@ -54,3 +54,20 @@ fn nobody_waits_for_the_count_of_a_long_request() {
     });
     runtime.block_on(busy).expect("it ends").expect("released");
 }
+
+/// Clients that leave again and again must not have all their requests counted at once.
+#[test]
+fn a_count_whose_client_has_left_is_still_the_only_one() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(1).build().expect("a runtime");
+    let (release, released) = mpsc::channel::<()>();
+    let busy = runtime.spawn_blocking(move || released.recv());
+    runtime.block_on(async {
+        let (counters, long) = (Arc::new(Counters::default()), request(100_000));
+        let gone = counters.count_beside(0, &long).now_or_never();
+        assert_eq!((gone, counters.beside.available_permits()), (None, 0));
+        release.send(()).expect("it waits");
+        let _ = counters.beside.acquire().await.expect("it ends");
+    });
+    runtime.block_on(busy).expect("it ends").expect("released");
+}
