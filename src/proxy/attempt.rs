@@ -73,11 +73,10 @@ pub(super) async fn attempt<'a>(
     let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
     report::learned(&target.label, &reservation.admitted(&readings));
     let body = if request.stream {
-        let source = begun(proxy, request, preset, &head.headers, body);
+        let source = begun(proxy, request, preset, &head.headers, body, reservation);
         let mut source = deadlines.within(Phase::Payload, source).await?;
         if !deadlines.is_last() {
-            let committed = deadlines.in_all(source.commit(rules, proxy.timeouts.stream_idle)).await;
-            committed.inspect_err(|_| reservation.counted(source.counted()))?;
+            deadlines.in_all(source.commit(rules, proxy.timeouts.stream_idle, reservation)).await?;
         }
         TakenBody::Stream(Box::new(source))
     } else {
@@ -107,6 +106,7 @@ async fn begun(
     preset: &Preset,
     headers: &HeaderMap,
     body: Incoming,
+    reservation: &mut Reservation,
 ) -> Result<Source, Failure> {
     let kind =
         headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -120,7 +120,7 @@ async fn begun(
     let stream = ChatStream::new(&request.model, request.wants_usage);
     let stream = stream.mending(&mending(request, preset.repairs));
     let mut source = Source::new(body, stream, Arc::clone(&proxy.redactor));
-    source.begin(&preset.errors).await?;
+    source.begin(&preset.errors, reservation).await?;
     Ok(source)
 }
 

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use wire::sse::{Decoder, Frame};
 use wire::{ChatStream, Payload, ProviderError, Redactor, Step, calls};
 
+use crate::account::Reservation;
 use crate::failure::{Failure, Kind, Rule};
 use crate::upstream::{Incoming, innermost};
 
@@ -68,14 +69,15 @@ impl Source {
         Self { body, decoder: Decoder::default(), stream, redactor, ready, held: 0, says: false, end: None }
     }
 
-    /// Reads up to the first payload.
+    /// Reads up to the first payload. The books hear of what there was in it, since it may fail within the same read.
     ///
     /// # Errors
     ///
     /// The failure of a stream that has none.
-    pub async fn begin(&mut self, rules: &[Rule]) -> Result<(), Failure> {
+    pub async fn begin(&mut self, rules: &[Rule], reservation: &mut Reservation) -> Result<(), Failure> {
         loop {
             let payload = poll_fn(|context| self.poll_events(context)).await;
+            reservation.counted(self.stream.counted());
             if let Some(failure) = self.failed(rules, Kind::EmptyStream) {
                 return Err(failure);
             }
@@ -93,26 +95,33 @@ impl Source {
 
     /// Reads up to the commit point of a stream that has begun and that somebody else could still give in its place.
     /// Text is passed on as it comes. Calls are of no use before they are whole, so until then they may still fail: by
-    /// what breaks off, by a silence longer than `idle`, by arguments that are no JSON.
+    /// what breaks off, by a silence longer than `idle`, by arguments that are no JSON. The books hear of each part, since
+    /// the client may leave meanwhile.
     ///
     /// # Errors
     ///
     /// The failure of calls that nobody can make.
-    pub async fn commit(&mut self, rules: &[Rule], idle: Duration) -> Result<(), Failure> {
+    pub async fn commit(
+        &mut self,
+        rules: &[Rule],
+        idle: Duration,
+        reservation: &mut Reservation,
+    ) -> Result<(), Failure> {
         let mut silence = pin!(sleep(idle));
         while !self.says && !self.stream.is_whole() && self.held <= MAX_HELD {
+            let chunks = self.stream.chunks();
             let heard = poll_fn(|context| match self.poll_events(context) {
-                Poll::Ready(payload) => Poll::Ready(Some(payload)),
-                Poll::Pending => silence.as_mut().poll(context).map(|()| None),
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending => silence.as_mut().poll(context).map(|()| false),
             });
-            match heard.await {
-                None => {
-                    let silence = format!("sent nothing more of a tool call for {} s", idle.as_secs_f64());
-                    return Err(Failure::new(Kind::Timeout, silence));
-                }
-                Some(Payload::None) => {}
-                Some(_) => silence.set(sleep(idle)),
+            if !heard.await {
+                let silence = format!("sent nothing more of a tool call for {} s", idle.as_secs_f64());
+                return Err(Failure::new(Kind::Timeout, silence));
             }
+            if self.stream.chunks() != chunks {
+                silence.set(sleep(idle));
+            }
+            reservation.counted(self.stream.counted());
             if let Some(failure) = self.failed(rules, Kind::BrokenOff) {
                 return Err(failure);
             }
@@ -123,16 +132,15 @@ impl Source {
         Ok(())
     }
 
-    /// About how many tokens of the answer have come.
-    #[must_use]
-    pub fn counted(&self) -> u64 {
-        self.stream.counted()
-    }
-
-    /// How it failed before it was whole; what was cut is of this kind.
+    /// How it failed before it was whole; what was cut is of this kind. Whoever has begun to answer has worked for it,
+    /// whatever it says then.
     fn failed(&mut self, rules: &[Rule], cut: Kind) -> Option<Failure> {
         match self.end.take_if(|end| *end != SourceEnd::Whole)? {
-            SourceEnd::Error(error) => Some(Failure::in_answer(*error, rules)),
+            SourceEnd::Error(error) => {
+                let failure = Failure::in_answer(*error, rules);
+                let kind = if self.stream.counted() > 0 { Kind::ErrorInAnswer } else { failure.kind };
+                Some(Failure { kind, ..failure })
+            }
             SourceEnd::Cut(message) => Some(Failure::new(cut, message)),
             SourceEnd::Whole => None,
         }

@@ -8,11 +8,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client;
-use crate::harness::{House, question};
+use crate::harness::{CEREBRAS_KEY, CHUTES_KEY, House, Running, question};
+use crate::scripted::Scripted;
 
 /// Tokens gone from the daily budget, which refills too slowly to be noticed.
 fn spent(house: &House) -> u64 {
-    let levels = house.proxy.app.proxy.models[0].targets[0].account.levels();
+    spent_by(&house.proxy)
+}
+
+fn spent_by(running: &Running) -> u64 {
+    let levels = running.app.proxy.models[0].targets[0].account.levels();
     let day = levels.last().expect("a daily limit");
     day.limit.capacity - u64::try_from(day.available).expect("no debt")
 }
@@ -79,6 +84,60 @@ async fn an_abort_is_charged_for_what_it_used_and_gives_back_the_rest() {
     drop(socket);
     until("settled", || spent(&house) < 400).await;
     assert!(spent(&house) > 20, "an abort is not free");
+}
+
+/// A proxy whose first provider writes a long call, then this, and no end.
+async fn writing_a_call(then: &str) -> (Scripted, House, Running) {
+    let (stage, house) = (Scripted::start().await, House::new(&[]).await);
+    let arguments = "a".repeat(40_000);
+    let call =
+        json!({"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}});
+    let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+    let events = format!("data: {chunk}\n\n{then}");
+    let head = "200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+    stage.answer_raw(head, &format!("{:x}\r\n{events}\r\n", events.len()));
+    let (cerebras, chutes) = (stage.base_url(), house.chutes.base_url());
+    let vars = [
+        ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+        ("CHUTES_API_KEY", CHUTES_KEY),
+        ("CEREBRAS_BASE_URL", cerebras.as_str()),
+        ("CHUTES_BASE_URL", chutes.as_str()),
+        ("CEREBRAS_TOKENS_PER_DAY", "1000000"),
+        ("CEREBRAS_TOKENS_PER_MINUTE", "1000000"),
+        ("RATE_WINDOW_MS", "36000000"),
+    ];
+    let proxy = Running::start(&vars).await;
+    (stage, house, proxy)
+}
+
+fn question_with_room() -> Vec<u8> {
+    let mut body = question(true);
+    body["max_tokens"] = json!(10_000);
+    body.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn what_was_written_of_a_call_is_charged_though_its_provider_then_says_that_it_is_busy() {
+    let busy = "data: {\"error\":{\"message\":\"at maximum capacity\",\"code\":429}}\n\n";
+    let (_stage, _house, proxy) = writing_a_call(busy).await;
+    assert_eq!(proxy.chat(&question_with_room()).await.good().provider(), "chutes");
+    let spent = spent_by(&proxy);
+    assert!((2_000..5_000).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
+async fn what_was_written_of_a_call_is_charged_when_the_client_leaves_meanwhile() {
+    let (_stage, _house, proxy) = writing_a_call("").await;
+    let (mut patience, mut spent) = (Duration::ZERO, 0);
+    // How far the proxy has read nobody tells, so each client waits a little longer than the one before it.
+    while !(2_000..5_000).contains(&spent) {
+        patience += Duration::from_millis(10);
+        assert!(patience < Duration::from_millis(500), "{spent}");
+        let before = spent_by(&proxy);
+        let _ = tokio::time::timeout(patience, proxy.chat(&question_with_room())).await;
+        until("settled", || spent_by(&proxy) < before + 5_000).await;
+        spent = spent_by(&proxy) - before;
+    }
 }
 
 #[tokio::test]

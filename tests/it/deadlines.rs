@@ -133,13 +133,15 @@ async fn a_silence_in_the_middle_of_an_answer_closes_the_providers_connection() 
     tokio::time::timeout(HANG, closed).await.expect("the provider sees its connection closed");
 }
 
-/// A provider that begins to answer, then sends the same thing every 50 ms, so many times; tells when its connection is
+const TEXT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+const CALL: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\n\n";
+
+/// A provider that begins to answer like this, then sends the same thing every 50 ms, so many times; tells when its connection is
 /// closed.
-async fn repeating(sign: &'static str, times: usize) -> (String, oneshot::Receiver<()>) {
+async fn repeating(begun: &'static str, sign: &'static str, times: usize) -> (String, oneshot::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
     let (closed, is_closed) = oneshot::channel();
-    let content = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
     let finish =
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     tokio::spawn(async move {
@@ -147,7 +149,7 @@ async fn repeating(sign: &'static str, times: usize) -> (String, oneshot::Receiv
         read_request(&mut socket).await;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-        let _ = socket.write_all((head.to_owned() + &chunk(content)).as_bytes()).await;
+        let _ = socket.write_all((head.to_owned() + &chunk(begun)).as_bytes()).await;
         for _ in 0..times {
             tokio::time::sleep(Duration::from_millis(50)).await;
             if socket.write_all(chunk(sign).as_bytes()).await.is_err() {
@@ -168,7 +170,7 @@ async fn pings_break_no_silence_and_the_model_does() {
         own.map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
     for sign in [": ping\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "data: {\"choices\":[]}\n\n"] {
-        let (url, is_closed) = repeating(sign, usize::MAX).await;
+        let (url, is_closed) = repeating(TEXT, sign, usize::MAX).await;
         let vars = vars(&url);
         let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (&**name, &**value)).collect();
         let proxy = Running::start(&vars).await;
@@ -176,12 +178,18 @@ async fn pings_break_no_silence_and_the_model_does() {
         assert!(reply.status == 200 && !reply.whole, "{sign:?}: {}", reply.describe());
         tokio::time::timeout(HANG, is_closed).await.expect("in time").expect("the connection is closed");
     }
-    // One that thinks without showing it: a second of empty deltas.
-    let (url, _is_closed) = repeating("data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n", 20).await;
-    let vars = vars(&url);
-    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let proxy = Running::start(&vars).await;
-    proxy.chat(question(true).to_string().as_bytes()).await.good();
+    // One that thinks without showing it: a second of empty deltas. A call is held back meanwhile where another provider is left.
+    for begun in [TEXT, CALL] {
+        let (url, _is_closed) =
+            repeating(begun, "data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n", 20).await;
+        let vars = vars(&url);
+        let other = [("CHUTES_API_KEY", CHUTES_KEY), ("CHUTES_BASE_URL", "http://127.0.0.1:9/v1")];
+        let vars = vars.iter().map(|(name, value)| (&**name, &**value));
+        let vars: Vec<(&str, &str)> = vars.chain(other).collect();
+        let proxy = Running::start(&vars).await;
+        let reply = proxy.chat(question(true).to_string().as_bytes()).await;
+        assert!(reply.whole && reply.provider() == "cerebras", "{}", reply.describe());
+    }
 }
 
 #[tokio::test]
