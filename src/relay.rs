@@ -43,6 +43,8 @@ pub struct Relay {
     /// Until when all of it must be here; few set it, so it takes little room.
     until: Option<Box<Until>>,
     reservation: Option<Reservation>,
+    /// Nobody else could have been asked.
+    alone: bool,
     /// The connection is to be broken next.
     broken: Option<Broken>,
     report: Report,
@@ -54,12 +56,14 @@ pub struct Relay {
 pub struct Broken(String);
 
 impl Relay {
-    /// Relays a source that has reached its commit point. A silence longer than `idle` breaks it, and so does `until`.
+    /// Relays a source that has reached its commit point, from whom `alone` could be asked. A silence longer than `idle`
+    /// breaks it, and so does `until`.
     #[must_use]
     pub fn new(
         source: Source,
         idle: Duration,
         until: Option<Until>,
+        alone: bool,
         reservation: Reservation,
         report: Report,
     ) -> Self {
@@ -67,7 +71,8 @@ impl Relay {
         let (heard, until) = (clock.now(), until.map(Box::new));
         let reservation = Some(reservation);
         let deadline = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let mut relay = Self { source, idle, deadline, heard, until, reservation, broken: None, report };
+        let mut relay =
+            Self { source, idle, deadline, heard, until, reservation, alone, broken: None, report };
         // All of it may have come in one read.
         let left = relay.left(heard);
         relay.deadline.as_mut().reset(clock.deadline(left));
@@ -141,7 +146,10 @@ impl Relay {
         self.note_usage();
         reservation.counted(self.source.stream.counted());
         if let End::Broken(_) = end {
-            if let Some(trip) = Kind::ErrorInAnswer.trip(None, false) {
+            // What took too long in all may have come as fast as any.
+            let now = self.report.clock().now();
+            let is_late = self.until.as_ref().is_some_and(|until| until.is_over(now));
+            if let Some(trip) = Kind::ErrorInAnswer.trip(None, self.alone).filter(|_| !is_late) {
                 reservation.failed(Kind::ErrorInAnswer, trip);
             }
         } else {

@@ -43,6 +43,8 @@ pub(super) struct Taken<'a> {
     id: Option<String>,
     body: TakenBody,
     until: Option<Until>,
+    /// Nobody would have been asked after it.
+    last: bool,
 }
 
 enum TakenBody {
@@ -89,7 +91,7 @@ pub(super) async fn attempt<'a>(
         TakenBody::Plain(completion)
     };
     let (headers, id) = (passed_headers(&head.headers), provider_id(&head.headers));
-    Ok(Taken { proxy, headers, id, body, until: deadlines.until() })
+    Ok(Taken { proxy, headers, id, body, until: deadlines.until(), last: deadlines.is_last() })
 }
 
 /// The body of an error: the status says the most, so it is not waited for long.
@@ -167,7 +169,14 @@ impl Taken<'_> {
             TakenBody::Stream(source) => {
                 reservation.probed();
                 let idle = self.proxy.timeouts.stream_idle;
-                AnswerBody::Stream(Box::new(Relay::new(*source, idle, self.until, reservation, report)))
+                AnswerBody::Stream(Box::new(Relay::new(
+                    *source,
+                    idle,
+                    self.until,
+                    self.last,
+                    reservation,
+                    report,
+                )))
             }
         };
         Answer { target, model, attempts, headers: self.headers, body }

@@ -125,6 +125,17 @@ async fn every_other_request_failing_opens_the_circuit() {
     assert_eq!(circuit().await.as_deref(), Some("open"), "six of eleven have failed");
 }
 
+#[tokio::test]
+async fn an_answer_every_other_time_is_better_than_none_where_nobody_else_could_be_asked() {
+    let pair = Pair::new().await;
+    for _ in 0..8 {
+        pair.provider.inject(Fault::CutClean, Times::Once);
+        assert_eq!(pair.ask("a").await, 200);
+        assert_eq!(pair.circuits().await, ["closed"; 3].map(Value::from));
+        assert_eq!(pair.ask("a").await, 200);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_providers_own_pause_one_probe_finds_out_and_then_all_go_back() {
     let minute = Duration::from_secs(1);

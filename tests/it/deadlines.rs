@@ -198,8 +198,11 @@ async fn an_answer_that_takes_too_long_in_all_is_broken_off() {
     let url = provider.base_url();
     let own = [("CEREBRAS_API_KEY", CEREBRAS_KEY), ("CEREBRAS_BASE_URL", &*url), ("TOTAL_TIMEOUT", "900")];
     let process = Process::start(&own).await;
-    let reply = process.chat(&question(true)).await;
-    assert!(reply.status == 200 && !reply.whole, "{}", reply.describe());
+    // The provider is as well as before.
+    for _ in 0..4 {
+        let reply = process.chat(&question(true)).await;
+        assert!(reply.status == 200 && !reply.whole, "{}", reply.describe());
+    }
     assert_eq!(process.line("request").await["why"], "took longer than 0.9 s in all");
 }
 
