@@ -12,6 +12,7 @@ use wire::{ChatRequest, ChatStream, Mending, Repairs, Spliced, calls};
 use super::deadlines::{Deadlines, Phase, Until};
 use super::{Answer, AnswerBody, Proxy};
 use crate::account::Reservation;
+use crate::clock::Clock;
 use crate::config::Preset;
 use crate::failure::{Failure, Kind, Rule, pairs};
 use crate::relay::{Relay, Source};
@@ -69,7 +70,8 @@ pub(super) async fn attempt<'a>(
     let (head, body) = deadlines.within(Phase::Head, sending).await?.into_parts();
     let since_1970 = proxy.clock.since_1970();
     if head.status != StatusCode::OK {
-        let failure = Failure::from_answer(head.status, &error_body(body).await, rules);
+        let failure =
+            Failure::from_answer(head.status, &error_body(body, &deadlines, proxy.clock).await, rules);
         return Err(failure.with_evidence(dialect, &head.headers, since_1970));
     }
     let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
@@ -95,9 +97,11 @@ pub(super) async fn attempt<'a>(
 }
 
 /// The body of an error: the status says the most, so it is not waited for long.
-async fn error_body(body: Incoming) -> Bytes {
+async fn error_body(body: Incoming, deadlines: &Deadlines, clock: Clock) -> Bytes {
+    let left = deadlines.until().map(|until| until.left(clock.now()));
+    let patience = left.map_or(ERROR_BODY_TIMEOUT, |left| left.min(ERROR_BODY_TIMEOUT));
     let whole = Limited::new(body, MAX_ERROR).collect();
-    let whole = tokio::time::timeout(ERROR_BODY_TIMEOUT, whole).await;
+    let whole = tokio::time::timeout(patience, whole).await;
     whole.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default()
 }
 
