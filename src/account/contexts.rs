@@ -1,7 +1,8 @@
 //! How long a conversation may be for each model, as far as the provider has said so.
 //!
-//! A provider that refuses a conversation as too long often names the limit. It is believed for a day, since one may be raised,
-//! and never beyond what is known already; what is longer than that is not sent at all.
+//! A provider that refuses a conversation as too long often names the limit. It is believed for an hour, and never beyond
+//! what is known already; what is longer than that is not sent at all. One may be raised, or was said in error, and nothing that
+//! is not sent can show it: a refusal an hour is a small price for that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,7 @@ use tokens::Range;
 use crate::estimate::Estimate;
 
 /// So long a limit is believed without being named again.
-const BELIEVED: Duration = Duration::from_hours(24);
+const BELIEVED: Duration = Duration::from_hours(1);
 
 /// A request that does not fit, in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_believed_for_a_day() {
+    fn it_is_believed_for_an_hour() {
         let contexts = learned(80_000, None, 65_536);
-        assert!(is_passed_over(&contexts, 80_000, None, NOW + Duration::from_hours(23)));
+        assert!(is_passed_over(&contexts, 80_000, None, NOW + Duration::from_mins(59)));
         assert!(!is_passed_over(&contexts, 80_000, None, NOW + BELIEVED));
     }
 
