@@ -78,7 +78,7 @@ impl Mender {
         if self.held.is_empty() {
             return bytes;
         }
-        self.hold(bytes, Payload::None, self.text..self.text);
+        self.hold(&bytes, Payload::None, self.text..self.text);
         if self.held_bytes > MOST_HELD { self.give_up() } else { Bytes::new() }
     }
 
@@ -130,7 +130,7 @@ impl Mender {
         if self.held.is_empty() && self.leak.candidate().is_none() && !suspects && !ends {
             return Mended { bytes, payload };
         }
-        self.hold(bytes, payload, before..self.text);
+        self.hold(&bytes, payload, before..self.text);
         if ends {
             self.passes = true;
             let found = self.leak.finish(&mut self.tools);
@@ -162,16 +162,17 @@ impl Mender {
         self.release(self.held.len()).bytes
     }
 
-    fn hold(&mut self, bytes: Bytes, payload: Payload, text: Range<usize>) {
+    fn hold(&mut self, bytes: &[u8], payload: Payload, text: Range<usize>) {
         self.held_bytes += bytes.len();
-        self.held.push(Held { bytes, payload, text });
+        // A slice would keep all that its connection read at once for as long as it is held back.
+        self.held.push(Held { bytes: Bytes::copy_from_slice(bytes), payload, text });
     }
 
     fn released(&mut self, bytes: Bytes, payload: Payload) -> Mended {
         if self.held.is_empty() {
             return Mended { bytes, payload };
         }
-        self.hold(bytes, payload, 0..0);
+        self.hold(&bytes, payload, 0..0);
         self.release(self.held.len())
     }
 

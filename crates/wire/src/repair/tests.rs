@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Mending, Repair, Repairs};
 use crate::completion::Completion;
-use crate::sse::Decoder;
+use crate::sse::{Decoder, Frame};
 use crate::stream::{ChatStream, Step};
 
 mod damaged;
@@ -170,4 +170,17 @@ fn names_are_told_apart() {
         assert!(Repairs::ALL.has(*repair) && !Repairs::NONE.has(*repair));
     }
     assert_eq!(Repairs::ALL.iter().count(), Repair::NAMED.len());
+}
+
+#[test]
+fn what_is_held_back_keeps_nothing_of_what_was_read_with_it() {
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"<tool_call>\"}}]}\n\n";
+    let read = Bytes::from(format!("{event}{}", " ".repeat(8000)).into_bytes());
+    let tools = tools().to_string();
+    let mut chat = ChatStream::new("m", false);
+    chat = chat.mending(&Mending { repairs: Repairs::ALL, tools: tools.as_bytes(), seed: 7 });
+    let passed = chat.step(&Frame(read.slice(..event.len())));
+    assert!(matches!(&passed, Step::Pass { bytes, .. } if bytes.is_empty()), "{passed:?}");
+    assert!(read.is_unique());
+    assert_eq!(chat.give_up().unwrap(), event);
 }
