@@ -9,6 +9,7 @@
 //! - `cors`: what browsers ask and are told
 //! - `live`: the settings in use, and their replacement
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -141,7 +142,8 @@ where
     let id = server::request_id();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let asks_what_may_be = request.method() == Method::OPTIONS;
-    let answered = guard::caught(routed(app, &id, request)).await;
+    // Pinned here: a future that takes another one by value has room for it twice.
+    let answered = guard::caught(pin!(routed(app, &id, request))).await;
     let mut response = answered.unwrap_or_else(|rejected| {
         let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
         let reason = app.proxy.redactor.redact(message);

@@ -12,6 +12,9 @@ use crate::coding::{Broken, Coding, Decoded};
 
 /// No body begins larger than this, whatever its `content-length` claims.
 const FIRST_CAPACITY: usize = 256 * 1024;
+/// A body shorter than this is copied. It is a slice of the 8 KiB that its connection read into, and would keep them all
+/// for as long as an answer is waited for.
+const SMALL: usize = 4 * 1024;
 
 /// The whole content of at most `limit` bytes, with no silence longer than `silence`.
 pub(super) async fn read<B>(body: B, coding: Coding, limit: usize, silence: Duration) -> Result<Bytes, Error>
@@ -44,7 +47,7 @@ where
                     return Err(too_large());
                 }
                 if read.is_empty() {
-                    if data.len() == announced && coding == Coding::Identity {
+                    if data.len() == announced && announced >= SMALL && coding == Coding::Identity {
                         return Ok(data);
                     }
                     read.reserve(announced.min(FIRST_CAPACITY));
@@ -96,4 +99,21 @@ fn no_content<E>(broken: &Broken<E>) -> Error {
 fn too_large(limit: usize, whose: &str) -> Error {
     let message = format!("The body is larger than {limit} bytes; {whose}.");
     Error::request(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_small_body_keeps_nothing_of_what_was_read_with_it() {
+        let connection = Bytes::from(vec![b'x'; 2 * SMALL]);
+        for (length, is_copied) in [(SMALL - 1, true), (SMALL, false)] {
+            let sent = Full::new(connection.slice(..length));
+            let body = read(sent, Coding::Identity, usize::MAX, Duration::MAX).await.ok().expect("a body");
+            assert_eq!((body.len(), connection.is_unique()), (length, is_copied));
+        }
+    }
 }

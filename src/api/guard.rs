@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use http::uri::Authority;
@@ -70,8 +70,7 @@ pub(super) fn client_key(app: &App, headers: &HeaderMap) -> Result<Option<u32>, 
 }
 
 /// A panic becomes an error of its own request, and of no other.
-pub(super) async fn caught(answering: impl Future<Output = Answered>) -> Answered {
-    let mut answering = pin!(answering);
+pub(super) async fn caught(mut answering: Pin<&mut impl Future<Output = Answered>>) -> Answered {
     poll_fn(|context| {
         catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))).unwrap_or_else(|_| {
             tracing::error!("a request handler panicked; the backtrace is on standard error");

@@ -1,10 +1,11 @@
 //! One target asked: sends, waits, classifies, up to the commit point.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
 use wire::{ChatRequest, ChatStream, Mending, Repairs, Spliced, calls};
@@ -66,8 +67,11 @@ pub(super) async fn attempt<'a>(
 ) -> Result<Taken<'a>, Failure> {
     let preset = &target.provider.preset;
     let (rules, dialect) = (&preset.errors, preset.headers);
-    let sending = proxy.upstream.send(target, body, request.stream, id, reservation.sent());
-    let (head, body) = deadlines.within(Phase::Head, sending).await?.into_parts();
+    let (upstream, sent) = (&proxy.upstream, reservation.sent());
+    // Pinned here, as those below, each for its statement: what takes a future by value has room for it several times.
+    let answer =
+        deadlines.within(Phase::Head, pin!(upstream.send(target, body, request.stream, id, sent))).await?;
+    let (head, body) = answer.into_parts();
     let since_1970 = proxy.clock.since_1970();
     if head.status != StatusCode::OK {
         let failure =
@@ -76,15 +80,20 @@ pub(super) async fn attempt<'a>(
     }
     let readings = wire::rate::readings(dialect, pairs(&head.headers), since_1970);
     report::learned(&target.label, &reservation.admitted(&readings));
+    let (headers, id) = (passed_headers(&head.headers), provider_id(&head.headers));
+    // Its values are slices of what the connection read into, which would be kept while the first payload is waited for.
+    drop(head);
     let body = if request.stream {
-        let source = begun(proxy, request, preset, &head.headers, body, reservation);
-        let mut source = deadlines.within(Phase::Payload, source).await?;
+        let mut source = deadlines
+            .within(Phase::Payload, pin!(begun(proxy, request, preset, &headers, body, reservation)))
+            .await?;
         if !deadlines.is_last() {
-            deadlines.in_all(source.commit(rules, proxy.timeouts.stream_idle, reservation)).await?;
+            let idle = proxy.timeouts.stream_idle;
+            deadlines.in_all(pin!(source.commit(rules, idle, reservation))).await?;
         }
-        TakenBody::Stream(Box::new(source))
+        TakenBody::Stream(source)
     } else {
-        let completion = deadlines.within(Phase::Body, whole(body, request, rules)).await?;
+        let completion = deadlines.within(Phase::Body, pin!(whole(body, request, rules))).await?;
         let completion = completion.mended(&mending(request, preset.repairs));
         if !deadlines.is_last() && !request.tools.is_empty() && !calls::can_be_made_of(&completion.body) {
             reservation.counted(completion.counted);
@@ -92,7 +101,6 @@ pub(super) async fn attempt<'a>(
         }
         TakenBody::Plain(completion)
     };
-    let (headers, id) = (passed_headers(&head.headers), provider_id(&head.headers));
     Ok(Taken { proxy, headers, id, body, until: deadlines.until(), last: deadlines.is_last() })
 }
 
@@ -113,7 +121,7 @@ async fn begun(
     headers: &HeaderMap,
     body: Incoming,
     reservation: &mut Reservation,
-) -> Result<Source, Failure> {
+) -> Result<Box<Source>, Failure> {
     let kind =
         headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("text/event-stream") {
@@ -125,7 +133,7 @@ async fn begun(
     }
     let stream = ChatStream::new(&request.model, request.wants_usage);
     let stream = stream.mending(&mending(request, preset.repairs));
-    let mut source = Source::new(body, stream, Arc::clone(&proxy.redactor));
+    let mut source = Box::new(Source::new(body, stream, Arc::clone(&proxy.redactor)));
     source.begin(&preset.errors, reservation).await?;
     Ok(source)
 }
@@ -193,6 +201,29 @@ fn provider_id(headers: &HeaderMap) -> Option<String> {
     id.to_str().ok().map(|id| id.chars().take(LONGEST_ID).collect())
 }
 
+/// Copies, which keep nothing else of the answer.
 fn passed_headers(headers: &HeaderMap) -> HeaderMap {
-    PASSED_HEADERS.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+    let copied = |name| HeaderValue::from_bytes(headers.get(name)?.as_bytes()).ok();
+    PASSED_HEADERS.iter().filter_map(|name| Some((name.clone(), copied(name)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_TYPE, SERVER};
+
+    use super::*;
+
+    #[test]
+    fn what_clients_see_of_a_head_keeps_nothing_of_what_was_read_with_it() {
+        let read = Bytes::from(b"text/event-stream nginx".to_vec());
+        let value = |span| HeaderValue::from_maybe_shared(read.slice(span)).expect("a value");
+        let head: HeaderMap = [(CONTENT_TYPE, value(0..17)), (SERVER, value(18..23))].into_iter().collect();
+        let passed = passed_headers(&head);
+        drop(head);
+        assert_eq!(
+            (passed.len(), &passed[CONTENT_TYPE]),
+            (1, &HeaderValue::from_static("text/event-stream"))
+        );
+        assert!(read.is_unique());
+    }
 }
