@@ -209,4 +209,6 @@ async fn the_ledger_is_not_waited_for_by_nobody() {
     // Who waits is answered, ledger or not.
     assert_eq!(ask(16_000).await.status(), 200);
     assert_eq!(house.cerebras.stats().received, 2, "nobody is asked for whoever is gone");
+    drop(locking);
+    app.store.close().await;
 }

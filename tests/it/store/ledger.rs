@@ -42,6 +42,7 @@ async fn what_is_written_is_there_after_a_restart_to_the_last_unit() {
     assert_eq!((read, other), (Some(bucket), None));
     assert_eq!(leases, [Lease { heartbeat_ms: 9, ..lease("p1", i128::MAX) }]);
     assert_eq!(learned.into_iter().collect::<Vec<_>>(), [("limit".to_owned(), "{\"tokens\":2}".to_owned())]);
+    store.close().await;
 }
 
 #[tokio::test]
@@ -102,6 +103,9 @@ async fn processes_take_turns_at_reading_and_writing() {
     assert!(written > 100, "{written} of 150");
     let level = stores[0].transaction(|transaction| ledger::bucket(transaction, KEY)).await;
     assert_eq!(level.expect("it is read").map(|bucket| bucket.level), Some(written));
+    for store in stores {
+        store.close().await;
+    }
 }
 
 #[tokio::test]
