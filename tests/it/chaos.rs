@@ -107,19 +107,8 @@ async fn every_turn_ends_honestly_while_sockets_break() {
     let chutes = provider(Profile::chutes(), CHUTES_KEY).await.expect("a port");
     let wires = [Wire::to(cerebras.addr(), seed).await, Wire::to(chutes.addr(), !seed).await];
     let urls = wires.each_ref().map(Wire::base_url);
-    let proxy = Running::start(&[
-        ("CEREBRAS_API_KEY", CEREBRAS_KEY),
-        ("CHUTES_API_KEY", CHUTES_KEY),
-        ("CEREBRAS_BASE_URL", &urls[0]),
-        ("CHUTES_BASE_URL", &urls[1]),
-        ("CEREBRAS_REQUESTS_PER_MINUTE", "100000"),
-        ("CEREBRAS_TOKENS_PER_MINUTE", "1000000000"),
-        ("CEREBRAS_TOKENS_PER_DAY", "1000000000000"),
-        ("REQUEST_TIMEOUT", "500"),
-        ("STREAM_IDLE_TIMEOUT", "500"),
-        ("COOLDOWN_PERIOD", "1000"),
-    ])
-    .await;
+    let vars = [("REQUEST_TIMEOUT", "500"), ("STREAM_IDLE_TIMEOUT", "500"), ("COOLDOWN_PERIOD", "1000")];
+    let proxy = Running::between(&urls, &vars).await;
     let texts = texts(&cerebras).await;
     let ends = futures_util::stream::iter(0..turns)
         .map(|number| turn(&proxy, &texts, seed.wrapping_add(number)))

@@ -47,17 +47,8 @@ impl House {
         let chutes =
             Simulator::start(Profile { api_key: Some(CHUTES_KEY.into()), ..chutes }).await.expect("a port");
         let urls = [cerebras.base_url(), chutes.base_url()];
-        let own: [(&str, &str); 7] = [
-            ("CEREBRAS_API_KEY", CEREBRAS_KEY),
-            ("CHUTES_API_KEY", CHUTES_KEY),
-            ("CEREBRAS_BASE_URL", &urls[0]),
-            ("CHUTES_BASE_URL", &urls[1]),
-            ("CEREBRAS_REQUESTS_PER_MINUTE", "100000"),
-            ("CEREBRAS_TOKENS_PER_MINUTE", "1000000000"),
-            ("CEREBRAS_TOKENS_PER_DAY", "1000000000000"),
-        ];
-        let vars: Vec<(&str, &str)> = own.into_iter().chain(vars.iter().copied()).collect();
-        Self { cerebras, chutes, proxy: Running::start(&vars).await }
+        let proxy = Running::between(&urls, vars).await;
+        Self { cerebras, chutes, proxy }
     }
 
     pub(crate) async fn send(&self, body: &Value) -> Reply {
@@ -73,6 +64,21 @@ impl House {
 impl Running {
     pub(crate) async fn start(vars: &[(&str, &str)]) -> Self {
         Self::start_with("", vars).await
+    }
+
+    /// With Cerebras and Chutes at these addresses, no limits worth the name, and these settings.
+    pub(crate) async fn between(urls: &[String; 2], vars: &[(&str, &str)]) -> Self {
+        let own: [(&str, &str); 7] = [
+            ("CEREBRAS_API_KEY", CEREBRAS_KEY),
+            ("CHUTES_API_KEY", CHUTES_KEY),
+            ("CEREBRAS_BASE_URL", &urls[0]),
+            ("CHUTES_BASE_URL", &urls[1]),
+            ("CEREBRAS_REQUESTS_PER_MINUTE", "100000"),
+            ("CEREBRAS_TOKENS_PER_MINUTE", "1000000000"),
+            ("CEREBRAS_TOKENS_PER_DAY", "1000000000000"),
+        ];
+        let vars: Vec<(&str, &str)> = own.into_iter().chain(vars.iter().copied()).collect();
+        Self::start(&vars).await
     }
 
     /// With the text of a configuration file.
