@@ -13,7 +13,8 @@ use tokens::{Counter, Prefixes, Template, Vocabulary};
 use tokio::sync::Semaphore;
 use wire::ChatRequest;
 
-use crate::target::Target;
+use crate::account::Account;
+use crate::config::UpstreamModel;
 
 /// So many bytes of new text are counted by the thread that serves: a millisecond of code or prose, six of what is made to
 /// be slow.
@@ -117,17 +118,17 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// What it is expected to cost at a target.
+    /// What it is expected to cost a model of an account.
     #[must_use]
-    pub fn at(&self, target: &Target) -> Estimate {
-        let counted = target.template().and_then(|template| self.counted(template));
-        let whose = Whose { model: hash(target.model()), client: self.client };
+    pub fn at(&self, account: &Account, model: &UpstreamModel) -> Estimate {
+        let counted = model.template.and_then(|template| self.counted(template));
+        let whose = Whose { model: hash(&*model.name), client: self.client };
         Estimate {
             prompt: counted.unwrap_or_else(|| self.guessed()),
             counted: counted.is_some(),
             max_tokens: self.request.max_tokens,
             whose,
-            prefix: target.account.prefix(whose.model, || self.prefixes()),
+            prefix: account.prefix(whose.model, || self.prefixes()),
         }
     }
 

@@ -87,14 +87,11 @@ pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Re
     let mut turn = Turn::new(proxy, request, report);
     turn.count().await;
     while let Some(target) = turn.next_target().await {
-        let Some(mut reservation) = turn.reserve(&target).await else { continue };
-        let model = target.model().to_owned();
-        let (body, deadlines) = (turn.shape(&target, &model), turn.deadlines(&target));
-        match attempt(proxy, request, &target, body, turn.id(), &mut reservation, deadlines).await {
-            Ok(taken) => {
-                return Ok(taken.into_answer(turn.took(&target, &model), reservation, target, model));
-            }
-            Err(failure) => match turn.failed(&target, &model, reservation, failure) {
+        let Some(mut asked) = turn.reserve(&target).await else { continue };
+        let (body, deadlines) = (turn.shape(&target, &asked.model), turn.deadlines(&target));
+        match attempt(proxy, request, &target, body, turn.id(), &mut asked.reservation, deadlines).await {
+            Ok(taken) => return Ok(taken.into_answer(turn.took(&target, &asked), asked, target)),
+            Err(failure) => match turn.failed(&target, asked, failure) {
                 Decision::GoOn => {}
                 Decision::Refuse(refusal) => return Err(refusal),
             },

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
-use tokens::Template;
 
-use crate::account::{Account, CircuitStatus, TooLong};
+use crate::account::{Account, CircuitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, Provider, UpstreamModel};
-use crate::estimate::{self, Estimate, Whose};
+use crate::estimate::{self, Whose};
 use crate::rules::Rules;
 use crate::store;
 
@@ -178,7 +177,7 @@ impl Target {
         &self.provider.name
     }
 
-    /// The model in use: the first of the list that the provider has not answered with a 404.
+    /// The name of the model in use.
     #[must_use]
     pub fn model(&self) -> &str {
         self.current().map_or("", |model| &model.name)
@@ -190,19 +189,10 @@ impl Target {
         self.account.circuit(Whose { model: estimate::hash(self.model()), client: 0 })
     }
 
-    /// How it makes a prompt of a chat, where that is known.
+    /// The model in use: the first of the list that the provider has not answered with a 404. Any request may change it, so
+    /// whoever asks for it takes it once.
     #[must_use]
-    pub fn template(&self) -> Option<Template> {
-        self.current()?.template
-    }
-
-    /// Whether the request is certain not to fit into the context of the model in use.
-    #[must_use]
-    pub fn would_be_too_long(&self, estimate: Estimate) -> Option<TooLong> {
-        self.account.too_long(estimate, self.current()?.context)
-    }
-
-    fn current(&self) -> Option<&UpstreamModel> {
+    pub fn current(&self) -> Option<&UpstreamModel> {
         self.models.get(*self.retired.lock())
     }
 

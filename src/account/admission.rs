@@ -85,6 +85,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// What the request was expected to cost.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
     /// Tokens set aside.
     #[must_use]
     pub fn reserved(&self) -> u64 {

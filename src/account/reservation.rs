@@ -9,6 +9,7 @@ use wire::Usage;
 
 use super::Account;
 use super::admission::{Permit, Refused};
+use crate::estimate::Estimate;
 use crate::failure::Kind;
 
 /// A guard around a permit. Dropped before sending it gives everything back; dropped afterwards it is settled at the
@@ -26,6 +27,12 @@ pub struct Reservation {
 impl Reservation {
     pub(super) fn new(account: Arc<Account>, permit: Permit) -> Self {
         Self { account, permit, sent: Arc::default(), counted: 0 }
+    }
+
+    /// What it was expected to cost, and which model.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.permit.estimate()
     }
 
     /// Tokens set aside.

@@ -11,6 +11,7 @@ use wire::completion::{Completion, NoCompletion};
 use wire::{ChatRequest, ChatStream, Mending, Repairs, Spliced, calls};
 
 use super::deadlines::{Deadlines, Phase, Until};
+use super::turn::Asked;
 use super::{Answer, AnswerBody, Proxy};
 use crate::account::Reservation;
 use crate::clock::Clock;
@@ -158,13 +159,8 @@ async fn whole(body: Incoming, request: &ChatRequest, rules: &[Rule]) -> Result<
 
 impl Taken<'_> {
     /// Settles a plain answer; a stream is settled by its relay.
-    pub(super) fn into_answer(
-        self,
-        mut report: Report,
-        mut reservation: Reservation,
-        target: Arc<Target>,
-        model: String,
-    ) -> Answer {
+    pub(super) fn into_answer(self, mut report: Report, asked: Asked, target: Arc<Target>) -> Answer {
+        let Asked { model, mut reservation } = asked;
         let attempts = report.attempts();
         report.provider_request_id = self.id.map(|id| self.proxy.redactor.redact(&id).into_owned());
         let body = match self.body {

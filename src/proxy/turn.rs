@@ -10,7 +10,7 @@ use super::Proxy;
 use super::deadlines::{Deadlines, Until};
 use super::trials::Trials;
 use crate::account::{Reservation, Skip};
-use crate::estimate::Sizes;
+use crate::estimate::{Estimate, Sizes};
 use crate::failure::{Failure, Kind, Next};
 use crate::refusal::{self, Refusal};
 use crate::report::{self, End, Report, Step, Verdict};
@@ -42,6 +42,15 @@ pub(super) struct Turn<'a> {
     until: Option<Until>,
 }
 
+/// What is asked of a target. The name stays the same whatever others retire meanwhile, so that all that is learned by the
+/// attempt is learned of the model that was asked.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Its name there.
+    pub(super) model: String,
+    pub(super) reservation: Reservation,
+}
+
 /// What follows from a failure.
 pub(super) enum Decision {
     GoOn,
@@ -60,7 +69,7 @@ impl<'a> Turn<'a> {
 
     /// Counts the request where that takes long.
     pub(super) async fn count(&mut self) {
-        self.sizes.prepare(self.targets.iter().filter_map(|target| target.template())).await;
+        self.sizes.prepare(self.targets.iter().filter_map(|target| target.current()?.template)).await;
     }
 
     /// Our id of the request.
@@ -146,10 +155,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Sets aside what the request costs at a target, or notes why it is passed over.
-    pub(super) async fn reserve(&mut self, target: &Arc<Target>) -> Option<Reservation> {
+    pub(super) async fn reserve(&mut self, target: &Arc<Target>) -> Option<Asked> {
+        let model = target.current()?;
         let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
-        let estimate = self.sizes.at(target);
-        let mut reserved = match target.would_be_too_long(estimate) {
+        let estimate = self.sizes.at(&target.account, model);
+        let mut reserved = match target.account.too_long(estimate, model.context) {
             Some(too_long) => Err(Skip::TooLong(too_long)),
             None => target.account.reserve(estimate, alone),
         };
@@ -166,10 +176,10 @@ impl<'a> Turn<'a> {
                     target.account.asked();
                 }
                 self.report.reserved = reservation.reserved();
-                Some(reservation)
+                Some(Asked { model: model.name.clone(), reservation })
             }
             Err(skip) => {
-                self.note(target, target.model().to_owned(), Verdict::Skipped(skip));
+                self.note(target, &model.name, estimate, Verdict::Skipped(skip));
                 None
             }
         }
@@ -188,39 +198,38 @@ impl<'a> Turn<'a> {
     /// Whether nobody would be asked after this one.
     fn is_last(&self, target: &Target) -> bool {
         let usable = |other: &Arc<Target>| {
-            let estimate = self.sizes.at(other);
-            other.would_be_too_long(estimate).is_none() && other.account.would_skip(estimate).is_none()
+            other.current().is_some_and(|model| {
+                let estimate = self.sizes.at(&other.account, model);
+                other.account.too_long(estimate, model.context).is_none()
+                    && other.account.would_skip(estimate).is_none()
+            })
         };
         !self.queue.iter().any(|other| !std::ptr::eq(&raw const **other, target) && usable(other))
     }
 
     /// The target answers: the story goes on with its answer.
-    pub(super) fn took(mut self, target: &Arc<Target>, model: &str) -> Report {
-        self.trials.taken(target, model);
-        self.note(target, model.to_owned(), Verdict::Took);
+    pub(super) fn took(mut self, target: &Arc<Target>, asked: &Asked) -> Report {
+        self.trials.taken(target, &asked.model);
+        self.note(target, &asked.model, asked.reservation.estimate(), Verdict::Took);
         self.report.payload();
         self.report.status = 200;
         self.report
     }
 
     /// The target failed: the books and the breaker hear of it, and what follows is decided.
-    pub(super) fn failed(
-        &mut self,
-        target: &Arc<Target>,
-        model: &str,
-        mut reservation: Reservation,
-        failure: Failure,
-    ) -> Decision {
+    pub(super) fn failed(&mut self, target: &Arc<Target>, asked: Asked, failure: Failure) -> Decision {
+        let Asked { model, mut reservation } = asked;
+        let estimate = reservation.estimate();
         let mut failure = failure.redacted(&self.proxy.redactor);
-        let once_more = self.trials.object(target, model, &mut failure);
-        self.judge(target, &mut reservation, &failure);
+        let once_more = self.trials.object(target, &model, &mut failure);
+        self.judge(target, &model, &mut reservation, &failure);
         drop(reservation);
         let next = failure.kind.next();
-        if next == Next::Model && target.retire(model) || once_more && target.account.may_retry() {
+        if next == Next::Model && target.retire(&model) || once_more && target.account.may_retry() {
             self.queue.push_front(Arc::clone(target));
         }
         let refusal = (next == Next::Client).then(|| refusal::passed_on(&failure));
-        self.note(target, model.to_owned(), Verdict::Failed(failure));
+        self.note(target, &model, estimate, Verdict::Failed(failure));
         match refusal {
             Some(refusal) => Decision::Refuse(self.refused(refusal)),
             None => Decision::GoOn,
@@ -228,7 +237,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Tells the books and the breaker.
-    fn judge(&self, target: &Target, reservation: &mut Reservation, failure: &Failure) {
+    fn judge(&self, target: &Target, model: &str, reservation: &mut Reservation, failure: &Failure) {
         if let Kind::RateLimited(dimension, window) = failure.kind {
             let scope = (dimension, window);
             let refused = reservation.refused(scope, failure.retry_after, &failure.readings);
@@ -237,11 +246,11 @@ impl<'a> Turn<'a> {
         }
         if failure.kind == Kind::ContextTooLong
             && let Some(context) = failure.error.context_limit()
-            && target.account.learn_context(self.sizes.at(target), context)
+            && target.account.learn_context(reservation.estimate(), context)
         {
             tracing::info!(
                 account = target.label,
-                lesson = format!("{} has a context of {context} tokens", target.model()),
+                lesson = format!("{model} has a context of {context} tokens"),
                 "learned"
             );
         }
@@ -273,9 +282,11 @@ impl<'a> Turn<'a> {
         refusal
     }
 
-    fn note(&mut self, target: &Arc<Target>, model: String, verdict: Verdict) {
-        let estimate = self.sizes.at(target);
-        let step = Step { target: Arc::clone(target), model, estimate, verdict };
+    fn note(&mut self, target: &Arc<Target>, model: &str, estimate: Estimate, verdict: Verdict) {
+        let step = Step { target: Arc::clone(target), model: model.to_owned(), estimate, verdict };
         self.report.step(step, || target.account.levels());
     }
 }
+
+#[cfg(test)]
+mod tests;

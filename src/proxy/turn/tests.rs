@@ -1,0 +1,58 @@
+//! One request's way, with nobody at the other end.
+
+use http::StatusCode;
+use quota::breaker::State;
+use serde_json::json;
+
+use super::*;
+use crate::clock::Clock;
+use crate::config::{Config, Overrides};
+
+/// A provider that has a model under the names `a` and `b`, and one behind it.
+fn proxy() -> Proxy {
+    let file = "[providers.first]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"a\", \"b\"]\n\
+                [providers.second]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"c\"]\n\
+                [models.m]\nroutes = [\"first\", \"second\"]\n";
+    let config = Config::from_text(file, [], &Overrides::default()).expect("settings");
+    Proxy::new(&config, None, Clock::start()).expect("usable settings")
+}
+
+fn request(words: usize) -> ChatRequest {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "word ".repeat(words)}]});
+    ChatRequest::parse(body.to_string().into()).expect("a request")
+}
+
+fn turn<'a>(proxy: &'a Proxy, request: &'a ChatRequest) -> Turn<'a> {
+    let report = Report::new("id".to_owned(), request.model.clone(), request.stream, proxy.clock);
+    Turn::new(proxy, request, report)
+}
+
+#[tokio::test]
+async fn what_comes_of_an_attempt_is_about_the_model_that_was_asked_though_another_request_retires_it() {
+    let request = request(8_000);
+    let too_long = br#"{"error": {"message": "This model's maximum context length is 4000 tokens."}}"#;
+    let gone = br#"{"error": {"message": "The model `a` does not exist.", "code": "model_not_found"}}"#;
+    // The first is about its context, the second opens its circuit.
+    for (status, body, is_learned, is_closed) in [(400, &too_long[..], true, true), (404, gone, false, false)]
+    {
+        let proxy = proxy();
+        let mut turn = turn(&proxy, &request);
+        let target = turn.next_target().await.expect("the first");
+        let asked = turn.reserve(&target).await.expect("room");
+        let retired = target.current().expect("a name").clone();
+        assert_eq!(asked.model, retired.name);
+        target.retire(&retired.name);
+        let failure = Failure::from_answer(StatusCode::from_u16(status).expect("a status"), body, &[]);
+        turn.failed(&target, asked, failure);
+
+        let current = target.current().expect("another name").clone();
+        assert_ne!(current.name, retired.name);
+        let [of_retired, of_current] = [&retired, &current].map(|it| turn.sizes.at(&target.account, it));
+        let is_too_long = |estimate| target.account.too_long(estimate, None).is_some();
+        assert_eq!([of_retired, of_current].map(is_too_long), [is_learned, false], "{status}");
+        let circuit = |of: Estimate| target.account.circuit(of.whose).state == State::Closed;
+        assert_eq!([of_retired, of_current].map(circuit), [is_closed, true], "{status}");
+        let step = turn.report.steps.last().expect("a step");
+        assert_eq!((&step.model, step.estimate.whose), (&retired.name, of_retired.whose), "{status}");
+    }
+}
