@@ -88,7 +88,7 @@ pub async fn forward(proxy: &Proxy, request: &ChatRequest, report: Report) -> Re
     turn.count().await;
     while let Some(target) = turn.next_target().await {
         let Some(mut asked) = turn.reserve(&target).await else { continue };
-        let (body, deadlines) = (turn.shape(&target, &asked.model), turn.deadlines(&target));
+        let (body, deadlines) = (turn.shape(&target, &asked.model), turn.deadlines(&asked));
         match attempt(proxy, request, &target, body, turn.id(), &mut asked.reservation, deadlines).await {
             Ok(taken) => return Ok(taken.into_answer(turn.took(&target, &asked), asked, target)),
             Err(failure) => match turn.failed(&target, asked, failure) {

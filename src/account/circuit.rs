@@ -53,7 +53,11 @@ impl Circuit {
 
     /// Why it is passed over now, if it is.
     pub(super) fn would_skip(&self, now: Moment) -> Option<Skip> {
-        self.open_until(now).map(|until| Skip::Open(until, self.tripped_by))
+        match self.breaker.state(now) {
+            State::Open { until } => Some(Skip::Open(until, self.tripped_by)),
+            State::HalfOpen { probing: true } => Some(Skip::Probing),
+            State::Closed | State::HalfOpen { probing: false } => None,
+        }
     }
 
     /// Until when nothing passes; `None` where something could.
@@ -96,5 +100,25 @@ impl Circuit {
     pub(super) fn status(&self, now: Moment) -> CircuitStatus {
         let state = self.breaker.state(now);
         CircuitStatus { state, tripped_by: self.tripped_by.filter(|_| state != State::Closed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_being_probed_is_passed_over_by_all_others() {
+        let (mut circuit, then) = (Circuit::new(Duration::from_mins(5)), Moment::default());
+        let base = Duration::from_secs(1);
+        let trip = Trip { threshold: 1, by_rate: false, hint: None, base, ceiling: base };
+        circuit.failed(&mut Some(Pass::Closed), Kind::ServerError, trip, 0.0, then);
+        assert_eq!(circuit.would_skip(then), Some(Skip::Open(then + base, Some(Kind::ServerError))));
+        let later = then + base;
+        assert_eq!(circuit.would_skip(later), None, "it would be the probe");
+        let mut probe = circuit.admit(false, later).ok();
+        assert_eq!((probe, circuit.would_skip(later)), (Some(Pass::Probe), Some(Skip::Probing)));
+        circuit.works(&mut probe, later);
+        assert_eq!(circuit.would_skip(later), None);
     }
 }

@@ -160,7 +160,7 @@ async fn whole(body: Incoming, request: &ChatRequest, rules: &[Rule]) -> Result<
 impl Taken<'_> {
     /// Settles a plain answer; a stream is settled by its relay.
     pub(super) fn into_answer(self, mut report: Report, asked: Asked, target: Arc<Target>) -> Answer {
-        let Asked { model, mut reservation } = asked;
+        let Asked { model, mut reservation, .. } = asked;
         let attempts = report.attempts();
         report.provider_request_id = self.id.map(|id| self.proxy.redactor.redact(&id).into_owned());
         let body = match self.body {

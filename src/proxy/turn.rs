@@ -48,6 +48,9 @@ pub(super) struct Turn<'a> {
 pub(super) struct Asked {
     /// Its name there.
     pub(super) model: String,
+    /// Nobody would be asked after it. Decided before it was reserved, which may have made it the probe of an account that
+    /// has the model under other names, too.
+    pub(super) last: bool,
     pub(super) reservation: Reservation,
 }
 
@@ -157,7 +160,8 @@ impl<'a> Turn<'a> {
     /// Sets aside what the request costs at a target, or notes why it is passed over.
     pub(super) async fn reserve(&mut self, target: &Arc<Target>) -> Option<Asked> {
         let model = target.current()?;
-        let alone = (self.insists && target.account.is_soft()) || self.is_last(target);
+        let last = self.is_last(target);
+        let alone = last || self.insists && target.account.is_soft();
         let estimate = self.sizes.at(&target.account, model);
         let mut reserved = match target.account.too_long(estimate, model.context) {
             Some(too_long) => Err(Skip::TooLong(too_long)),
@@ -176,7 +180,7 @@ impl<'a> Turn<'a> {
                     target.account.asked();
                 }
                 self.report.reserved = reservation.reserved();
-                Some(Asked { model: model.name.clone(), reservation })
+                Some(Asked { model: model.name.clone(), last, reservation })
             }
             Err(skip) => {
                 self.note(target, &model.name, estimate, Verdict::Skipped(skip));
@@ -190,9 +194,9 @@ impl<'a> Turn<'a> {
         self.trials.shape(target, model)
     }
 
-    /// How long a target may take.
-    pub(super) fn deadlines(&self, target: &Target) -> Deadlines {
-        Deadlines::new(self.proxy.clock, &self.proxy.timeouts, self.is_last(target), self.until)
+    /// How long an attempt may take that begins now.
+    pub(super) fn deadlines(&self, asked: &Asked) -> Deadlines {
+        Deadlines::new(self.proxy.clock, &self.proxy.timeouts, asked.last, self.until)
     }
 
     /// Whether nobody would be asked after this one.
@@ -218,7 +222,7 @@ impl<'a> Turn<'a> {
 
     /// The target failed: the books and the breaker hear of it, and what follows is decided.
     pub(super) fn failed(&mut self, target: &Arc<Target>, asked: Asked, failure: Failure) -> Decision {
-        let Asked { model, mut reservation } = asked;
+        let Asked { model, mut reservation, .. } = asked;
         let estimate = reservation.estimate();
         let mut failure = failure.redacted(&self.proxy.redactor);
         let once_more = self.trials.object(target, &model, &mut failure);

@@ -1,6 +1,7 @@
 //! One request's way, with nobody at the other end.
 
 use http::StatusCode;
+use quota::Trip;
 use quota::breaker::State;
 use serde_json::json;
 
@@ -8,12 +9,18 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
 
-/// A provider that has a model under the names `a` and `b`, and one behind it.
+/// With a provider that has a model under the names `a` and `b`, and one behind it.
 fn proxy() -> Proxy {
-    let file = "[providers.first]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"a\", \"b\"]\n\
-                [providers.second]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"c\"]\n\
-                [models.m]\nroutes = [\"first\", \"second\"]\n";
-    let config = Config::from_text(file, [], &Overrides::default()).expect("settings");
+    proxy_with("[\"first\", \"second\"]")
+}
+
+fn proxy_with(routes: &str) -> Proxy {
+    let file = format!(
+        "[providers.first]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"a\", \"b\"]\n\
+         [providers.second]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodels = [\"c\"]\n\
+         [models.m]\nroutes = {routes}\n"
+    );
+    let config = Config::from_text(&file, [], &Overrides::default()).expect("settings");
     Proxy::new(&config, None, Clock::start()).expect("usable settings")
 }
 
@@ -55,4 +62,45 @@ async fn what_comes_of_an_attempt_is_about_the_model_that_was_asked_though_anoth
         let step = turn.report.steps.last().expect("a step");
         assert_eq!((&step.model, step.estimate.whose), (&retired.name, of_retired.whose), "{status}");
     }
+}
+
+/// Opens a circuit of a target for no time at all: the next request is its probe.
+fn break_at_once(turn: &Turn<'_>, target: &Target, kind: Kind) {
+    let trip = Trip {
+        threshold: 1,
+        by_rate: false,
+        hint: Some(Duration::ZERO),
+        base: Duration::ZERO,
+        ceiling: Duration::ZERO,
+    };
+    take(turn, target).failed(kind, trip);
+}
+
+fn take(turn: &Turn<'_>, target: &Target) -> Reservation {
+    let estimate = turn.sizes.at(&target.account, target.current().expect("a name"));
+    target.account.reserve(estimate, false).expect("room")
+}
+
+#[tokio::test]
+async fn nobody_is_left_where_the_others_are_being_probed() {
+    let (proxy, request) = (proxy(), request(10));
+    let mut turn = turn(&proxy, &request);
+    let second = Arc::clone(&turn.targets[1]);
+    break_at_once(&turn, &second, Kind::ServerError);
+    let first = turn.next_target().await.expect("the first");
+    assert!(!turn.reserve(&first).await.expect("room").last, "the second's next request is its probe");
+    let probe = take(&turn, &second);
+    assert!(turn.reserve(&first).await.expect("room").last);
+    drop(probe);
+    assert!(!turn.reserve(&first).await.expect("room").last, "nothing was found out");
+}
+
+#[tokio::test]
+async fn whoever_probes_an_account_can_go_on_with_another_name_there() {
+    let (proxy, request) =
+        (proxy_with("[\"first\", { provider = \"first\", models = [\"b\"] }]"), request(10));
+    let mut turn = turn(&proxy, &request);
+    let first = turn.next_target().await.expect("the first");
+    break_at_once(&turn, &first, Kind::Unauthorized);
+    assert!(!turn.reserve(&first).await.expect("a probe").last);
 }
