@@ -60,8 +60,8 @@ impl Reservation {
         self.counted = tokens;
     }
 
-    /// The answer is over; `usage` is what the provider reported, if it did.
-    pub fn settle(mut self, usage: Option<Usage>) {
+    /// The answer is over, and `usage` what the provider reported, if it did; whether the answer was of any use is told apart.
+    pub fn settle(&mut self, usage: Option<Usage>) {
         let now = self.account.clock.now();
         self.account.admission.lock().settle(&mut self.permit, usage, self.counted, now);
     }

@@ -98,6 +98,7 @@ pub(super) async fn attempt<'a>(
         let completion = completion.mended(&mending(request, preset.repairs));
         if !deadlines.is_last() && !request.tools.is_empty() && !calls::can_be_made_of(&completion.body) {
             reservation.counted(completion.counted);
+            reservation.settle(completion.usage);
             return Err(Failure::new(Kind::BrokenCall, "sent a tool call whose arguments are no JSON"));
         }
         TakenBody::Plain(completion)

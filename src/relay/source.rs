@@ -140,6 +140,8 @@ impl Source {
             }
         }
         if !self.says && self.stream.is_whole() && !calls::can_be_made(self.ready.iter()) {
+            // Where it has come by now: it is not worth waiting for.
+            reservation.settle(self.stream.usage());
             return Err(Failure::new(Kind::BrokenCall, "sent a tool call whose arguments are no JSON"));
         }
         Ok(())

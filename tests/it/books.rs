@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use simulator::{Fault, Limits, Profile, Times};
+use simulator::{Damage, Fault, Limits, Profile, Reply, Times};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,9 +23,13 @@ fn spent_by(running: &Running) -> u64 {
 }
 
 async fn house() -> House {
+    house_of(Profile::cerebras()).await
+}
+
+async fn house_of(cerebras: Profile) -> House {
     // Hours of real time for a simulated minute: nothing refills within a test.
     let minute = Duration::from_hours(10);
-    let cerebras = Profile { limits: Limits::NONE, minute, ..Profile::cerebras() };
+    let cerebras = Profile { limits: Limits::NONE, minute, ..cerebras };
     let vars = [
         ("CEREBRAS_TOKENS_PER_DAY", "1000000"),
         ("CEREBRAS_TOKENS_PER_MINUTE", "1000000"),
@@ -123,6 +127,25 @@ async fn what_was_written_of_a_call_is_charged_though_its_provider_then_says_tha
     assert_eq!(proxy.chat(&question_with_room()).await.good().provider(), "chutes");
     let spent = spent_by(&proxy);
     assert!((2_000..5_000).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_can_make_is_charged_what_its_provider_reports() {
+    let broken = Profile { damage: vec![Damage::BrokenArguments], ..Profile::cerebras() };
+    let house = house_of(broken).await;
+    house.cerebras.script(vec![Reply::Calls(vec![("f".to_owned(), json!({"a": "b"}))])]);
+    let mut body = question(false);
+    body["tools"] = json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
+    assert_eq!(house.send(&body).await.provider(), "chutes");
+    assert_eq!(spent(&house), house.cerebras.stats().tokens_used);
+
+    let end = json!({
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}],
+        "usage": {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100},
+    });
+    let (_stage, _house, proxy) = writing_a_call(&format!("data: {end}\n\n")).await;
+    assert_eq!(proxy.chat(&question_with_room()).await.good().provider(), "chutes");
+    assert_eq!(spent_by(&proxy), 100);
 }
 
 #[tokio::test]
