@@ -43,8 +43,8 @@ impl Account {
         });
     }
 
-    /// Waits until a request of this size is covered by the lease, or there is no point in waiting.
-    pub async fn lease(self: &Arc<Self>, estimate: Estimate) {
+    /// Waits until a request of this size is covered by the lease, or there is no point in waiting; `at_most` so long.
+    pub async fn lease(self: &Arc<Self>, estimate: Estimate, at_most: Duration) {
         let account = Arc::clone(self);
         // Not given up when the client is: the ledger's answer would be lost.
         let covered = tokio::spawn(async move {
@@ -56,7 +56,8 @@ impl Account {
                 account.exchange_in_turn(leasing, false).await;
             }
         });
-        if tokio::time::timeout(PATIENCE, covered).await.is_err() {
+        // A request that has less time says nothing of the ledger.
+        if tokio::time::timeout(PATIENCE.min(at_most), covered).await.is_err() && at_most >= PATIENCE {
             self.admission.lock().lease_only(false);
         }
     }

@@ -62,6 +62,11 @@ impl Until {
         self.moment - now
     }
 
+    /// What is said of whoever took too long.
+    pub(super) fn missed(self) -> Failure {
+        Failure::new(Kind::OutOfTime, self.describe())
+    }
+
     /// In words.
     #[must_use]
     pub fn describe(self) -> String {
@@ -93,8 +98,8 @@ impl Deadlines {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let Some(until) = self.until else { return work.await };
-        let late = || Failure::new(Kind::OutOfTime, until.describe());
-        tokio::time::timeout(until.left(self.clock.now()), work).await.map_err(|_| late()).flatten()
+        let left = until.left(self.clock.now());
+        tokio::time::timeout(left, work).await.map_err(|_| until.missed()).flatten()
     }
 
     /// The work of a phase, as far as there is time for it.
@@ -109,7 +114,7 @@ impl Deadlines {
         let whole = self.until.filter(|until| until.left(now) < own);
         let left = whole.map_or(own, |until| until.left(now));
         let late = || match whole {
-            Some(until) => Failure::new(Kind::OutOfTime, until.describe()),
+            Some(until) => until.missed(),
             None => Failure::new(Kind::Timeout, phase.missed(limit)),
         };
         tokio::time::timeout(left, work).await.map_err(|_| late()).flatten()

@@ -168,10 +168,11 @@ impl<'a> Turn<'a> {
             None => target.account.reserve(estimate, alone),
         };
         for _ in 0..MOST_LEASES {
-            if !matches!(reserved, Err(Skip::Unleased)) {
+            let left = self.until.map_or(Duration::MAX, |until| until.left(self.proxy.clock.now()));
+            if !matches!(reserved, Err(Skip::Unleased)) || left.is_zero() {
                 break;
             }
-            target.account.lease(estimate).await;
+            target.account.lease(estimate, left).await;
             reserved = target.account.reserve(estimate, alone);
         }
         match reserved {
@@ -183,7 +184,10 @@ impl<'a> Turn<'a> {
                 Some(Asked { model: model.name.clone(), last, reservation })
             }
             Err(skip) => {
-                self.note(target, &model.name, estimate, Verdict::Skipped(skip));
+                let now = self.proxy.clock.now();
+                let late = self.until.filter(|until| skip == Skip::Unleased && until.is_over(now));
+                let verdict = late.map_or(Verdict::Skipped(skip), |until| Verdict::Failed(until.missed()));
+                self.note(target, &model.name, estimate, verdict);
                 None
             }
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
+use crate::store::Store;
 
 /// With a provider that has a model under the names `a` and `b`, and one behind it.
 fn proxy() -> Proxy {
@@ -103,4 +104,33 @@ async fn whoever_probes_an_account_can_go_on_with_another_name_there() {
     let first = turn.next_target().await.expect("the first");
     break_at_once(&turn, &first, Kind::Unauthorized);
     assert!(!turn.reserve(&first).await.expect("a probe").last);
+}
+
+#[tokio::test]
+async fn a_lease_is_waited_for_no_longer_than_there_is_time() {
+    let directory = std::env::temp_dir().join(format!("qwen-3-coder-proxy-lease-{}", std::process::id()));
+    let vars = [("CEREBRAS_API_KEY", "key"), ("CHUTES_API_KEY", "key"), ("TOTAL_TIMEOUT", "20")];
+    let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::from_text("", vars, &Overrides::default()).expect("settings");
+    let proxy = Proxy::new(&config, None, Clock::start()).expect("usable settings");
+    let store = Store::open(&directory, 0, proxy.clock);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let busy = store.transaction(move |_| Ok(released.recv().is_err()));
+    proxy.attach(&store);
+
+    let mut request = request(10);
+    request.model = proxy.models[0].name.clone();
+    let mut turn = turn(&proxy, &request);
+    let first = turn.next_target().await.expect("the first");
+    assert!(turn.reserve(&first).await.is_none());
+    let Verdict::Failed(failure) = &turn.report.steps[0].verdict else { panic!("{:?}", turn.report.steps) };
+    assert_eq!(failure.to_string(), "out_of_time: took longer than 0.02 s in all");
+    assert!(turn.next_target().await.is_none(), "the others have no more time");
+    // It says nothing of the database: whoever has time still waits for it.
+    assert!(matches!(first.account.reserve(Estimate::default(), false), Err(Skip::Unleased)));
+
+    drop(release);
+    assert!(busy.await.expect("a database"));
+    store.close().await;
+    std::fs::remove_dir_all(&directory).expect("it was made");
 }
