@@ -36,7 +36,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Forget what was learned of a provider; a running proxy goes by it within half a minute
+    /// Forget rules that a provider has taught; a running proxy goes by it within half a minute
     Forget {
         /// As `rules` names it
         provider: String,
