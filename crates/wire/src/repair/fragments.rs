@@ -128,7 +128,7 @@ impl Calls {
     }
 
     /// Takes in a part of a call, which stands in `data`. Returns the edits that mend its frame.
-    pub(crate) fn add(&mut self, data: &str, fragment: &Fragment<'_>, tools: &mut Tools) -> Vec<Edit> {
+    pub(crate) fn add(&mut self, data: &str, fragment: &Fragment<'_>, tools: &Tools) -> Vec<Edit> {
         let mut edits = Vec::new();
         let said = fragment.index();
         let id = Fragment::text(&fragment.fields, "id");

@@ -68,7 +68,7 @@ struct Candidate {
 
 impl Leak {
     /// Takes in what comes next of the text.
-    pub(crate) fn feed(&mut self, text: &str, tools: &mut Tools) {
+    pub(crate) fn feed(&mut self, text: &str, tools: &Tools) {
         let from = self.seen;
         self.seen += text.len();
         let (from, text, mut parser, mut at) = match self.candidate.take() {
@@ -104,7 +104,7 @@ impl Leak {
     }
 
     /// The text is over: the calls it ends with.
-    pub(crate) fn finish(&mut self, tools: &mut Tools) -> Option<Vec<Found>> {
+    pub(crate) fn finish(&mut self, tools: &Tools) -> Option<Vec<Found>> {
         let Candidate { text, parser, .. } = self.candidate.take()?;
         if parser.is_whole(&text) {
             return Some(parser.calls);
@@ -171,7 +171,7 @@ fn begins(text: &str, with: &str) -> Begins {
 
 impl Parser {
     /// Reads on as far as the text goes. Returns whether it may still be calls.
-    fn read(&mut self, text: &str, tools: &mut Tools) -> bool {
+    fn read(&mut self, text: &str, tools: &Tools) -> bool {
         loop {
             match self.step(text, tools) {
                 Begins::Yes => {}
@@ -187,7 +187,7 @@ impl Parser {
     }
 
     /// Whether one of what may come next does, and if so, reads it.
-    fn step(&mut self, text: &str, tools: &mut Tools) -> Begins {
+    fn step(&mut self, text: &str, tools: &Tools) -> Begins {
         if let State::Value { name, from, depth } = &mut self.state {
             let Some(value) = end_of_value(text, &mut self.at, depth, self.flat) else {
                 return Begins::Maybe;
@@ -224,7 +224,7 @@ impl Parser {
         found
     }
 
-    fn tag(&mut self, text: &str, start: usize, tag: &str, next: State, tools: &mut Tools) -> Begins {
+    fn tag(&mut self, text: &str, start: usize, tag: &str, next: State, tools: &Tools) -> Begins {
         let behind = start + tag.len();
         match tag {
             FUNCTION => {

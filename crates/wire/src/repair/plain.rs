@@ -62,7 +62,7 @@ impl<'a> Answer<'a> {
             return None;
         }
         for fragment in all {
-            let edits = self.calls.add(self.text, &fragment, &mut self.tools);
+            let edits = self.calls.add(self.text, &fragment, &self.tools);
             self.edits.extend(edits);
             let Some(call) = self.calls.all().last().filter(|call| call.suspect) else { continue };
             let (tool, said) = (self.tools.get(&call.name), fragment.arguments());
@@ -83,8 +83,8 @@ impl<'a> Answer<'a> {
         }
         let Some(text) = json::unquoted(content) else { return };
         let mut leak = Leak::default();
-        leak.feed(&text, &mut self.tools);
-        let Some(found) = leak.finish(&mut self.tools).filter(|found| !found.is_empty()) else { return };
+        leak.feed(&text, &self.tools);
+        let Some(found) = leak.finish(&self.tools).filter(|found| !found.is_empty()) else { return };
         let kept = &text[..leak.start()];
         let kept = if kept.trim().is_empty() { "null".to_owned() } else { json::quote(kept) };
         self.put(content, &kept, Repair::XmlToolCalls);

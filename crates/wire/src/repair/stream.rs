@@ -97,7 +97,7 @@ impl Mender {
         {
             self.text += text.len();
             if self.repairs.has(Repair::XmlToolCalls) {
-                self.leak.feed(&text, &mut self.tools);
+                self.leak.feed(&text, &self.tools);
             }
         }
         if let Some(list) = &chunk.parts.tool_calls {
@@ -107,7 +107,7 @@ impl Mender {
                 return edits;
             }
             for fragment in parts {
-                edits.extend(self.calls.add(data, &fragment, &mut self.tools));
+                edits.extend(self.calls.add(data, &fragment, &self.tools));
             }
         }
         if let Some(reason) = &chunk.parts.finish_reason
@@ -133,7 +133,7 @@ impl Mender {
         self.hold(&bytes, payload, before..self.text);
         if ends {
             self.passes = true;
-            let found = self.leak.finish(&mut self.tools);
+            let found = self.leak.finish(&self.tools);
             return self.resolved(found);
         }
         if self.held_bytes > MOST_HELD {

@@ -1,6 +1,5 @@
 //! What a request says of its tools: their names, and of which types their parameters are.
 
-use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -9,19 +8,17 @@ use crate::json::Fields;
 /// A schema within a schema is looked into so deep.
 const DEEPEST: usize = 4;
 
-/// The tools of a request, read when first needed: most answers never ask.
+/// The tools of a request. A stream keeps them for as long as it lasts, so nothing of their descriptions, which are nearly all of
+/// their JSON.
 #[derive(Clone, Debug)]
-pub(crate) struct Tools {
-    json: Bytes,
-    read: Option<Vec<Tool>>,
-}
+pub(crate) struct Tools(Box<[Tool]>);
 
 /// One function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tool {
     pub(crate) name: String,
     /// Name and types of each parameter.
-    parameters: Vec<(String, Types)>,
+    parameters: Box<[(String, Types)]>,
 }
 
 /// The types that a value may be of.
@@ -47,25 +44,21 @@ const NULL: u8 = 32;
 impl Tools {
     /// The value of a request's `tools`.
     pub(crate) fn new(json: &[u8]) -> Self {
-        Self { json: Bytes::copy_from_slice(json), read: None }
+        Self(read(json).unwrap_or_default())
     }
 
     /// The function of this name.
-    pub(crate) fn get(&mut self, name: &str) -> Option<&Tool> {
-        let json = &self.json;
-        let tools = self.read.get_or_insert_with(|| read(json).unwrap_or_default());
-        tools.iter().find(|tool| tool.name == name)
+    pub(crate) fn get(&self, name: &str) -> Option<&Tool> {
+        self.0.iter().find(|tool| tool.name == name)
     }
 
     /// Whether a function's name begins like this.
-    pub(crate) fn has_beginning(&mut self, begun: &str) -> bool {
-        let json = &self.json;
-        let tools = self.read.get_or_insert_with(|| read(json).unwrap_or_default());
-        tools.iter().any(|tool| tool.name.starts_with(begun))
+    pub(crate) fn has_beginning(&self, begun: &str) -> bool {
+        self.0.iter().any(|tool| tool.name.starts_with(begun))
     }
 }
 
-fn read(json: &[u8]) -> Option<Vec<Tool>> {
+fn read(json: &[u8]) -> Option<Box<[Tool]>> {
     let tools: Vec<&RawValue> = serde_json::from_slice(json).ok()?;
     let tool = |tool: &RawValue| {
         let function = Fields::parse(Fields::parse(tool.get()).ok()?.get("function")?.get()).ok()?;
@@ -76,7 +69,7 @@ fn read(json: &[u8]) -> Option<Vec<Tool>> {
     Some(tools.into_iter().filter_map(tool).collect())
 }
 
-fn parameters(schema: &RawValue) -> Option<Vec<(String, Types)>> {
+fn parameters(schema: &RawValue) -> Option<Box<[(String, Types)]>> {
     let schema = Fields::parse(schema.get()).ok()?;
     let properties = Fields::parse(schema.get("properties")?.get()).ok()?;
     let types = |schema: &RawValue| {
@@ -205,10 +198,18 @@ mod tests {
             {"type": "function", "function": {"name": "a", "parameters": {"properties": {"l": {"type": "array"}}}}},
             {"type": "function", "function": {"name": "b"}},
         ]);
-        let mut tools = Tools::new(json.to_string().as_bytes());
+        let tools = Tools::new(json.to_string().as_bytes());
         assert!(tools.get("a").is_some_and(|tool| tool.types("l").nest() && !tool.types("m").nest()));
         assert!(tools.get("b").is_some_and(|tool| tool.types("l") == Types::default()));
         assert_eq!(tools.get("c"), None);
         assert_eq!(Tools::new(b"{").get("a"), None);
+    }
+
+    /// Most of their JSON, for as long as a stream lasts.
+    #[test]
+    fn nothing_is_kept_of_what_tools_are_for() {
+        let json = json!([{"function": {"name": "read", "description": "Reads a file."}}]);
+        let tools = format!("{:?}", Tools::new(json.to_string().as_bytes()));
+        assert!(tools.contains("read") && !tools.contains("Reads"), "{tools}");
     }
 }
