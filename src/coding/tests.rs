@@ -1,33 +1,12 @@
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use http_body_util::BodyExt;
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
 
 use super::*;
-
-/// A body in these parts.
-struct Parts(VecDeque<Bytes>);
-
-impl Parts {
-    fn of(bytes: &[u8], size: usize) -> Self {
-        Self(bytes.chunks(size).map(Bytes::copy_from_slice).collect())
-    }
-}
-
-impl Body for Parts {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|part| Ok(Frame::data(part))))
-    }
-}
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -45,8 +24,14 @@ fn text() -> Vec<u8> {
     (0..5_000).flat_map(|number| format!("{number} bottles; ").into_bytes()).collect()
 }
 
+/// A body in parts of this size.
+fn parts(bytes: &[u8], size: usize) -> impl Body<Data = Bytes, Error = Infallible> + Unpin + use<> {
+    let parts: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
+    StreamBody::new(stream::iter(parts).map(|part| Ok(Frame::data(part))))
+}
+
 async fn unpacked(sent: &[u8], coding: Coding, size: usize) -> Result<Vec<u8>, Broken<Infallible>> {
-    let body = Decoded::new(Parts::of(sent, size), coding).suspicious();
+    let body = Decoded::new(parts(sent, size), coding).suspicious();
     body.collect().await.map(|it| it.to_bytes().to_vec())
 }
 
@@ -72,7 +57,7 @@ async fn what_is_flushed_is_there_at_once() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(b"data: one\n\n").unwrap();
     encoder.flush().unwrap();
-    let mut body = Decoded::new(Parts::of(encoder.get_ref(), usize::MAX), Coding::Gzip);
+    let mut body = Decoded::new(parts(encoder.get_ref(), usize::MAX), Coding::Gzip);
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: one\n\n");
 }
 
@@ -102,7 +87,7 @@ async fn what_is_cut_short_or_spoilt_is_no_content() {
 async fn a_bomb_is_given_up_early() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     (0..100).for_each(|_| encoder.write_all(&vec![b' '; 1 << 20]).unwrap());
-    let mut body = Decoded::new(Parts::of(&encoder.finish().unwrap(), 4096), Coding::Gzip).suspicious();
+    let mut body = Decoded::new(parts(&encoder.finish().unwrap(), 4096), Coding::Gzip).suspicious();
     let mut given = 0;
     let error = loop {
         match body.frame().await.unwrap() {
@@ -142,7 +127,7 @@ fn what_the_header_says() {
 
 #[test]
 fn others_are_let_go_first() {
-    let mut body = Decoded::new(Parts::of(&gzip(&vec![b' '; 8 << 20]), usize::MAX), Coding::Gzip);
+    let mut body = Decoded::new(parts(&gzip(&vec![b' '; 8 << 20]), usize::MAX), Coding::Gzip);
     let mut context = Context::from_waker(std::task::Waker::noop());
     let (mut given, mut waits) = (0, 0);
     loop {

@@ -2,16 +2,15 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use http::{Request, Response};
-use http_body::{Body, Frame};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use qwen_3_coder_proxy::api;
 use qwen_3_coder_proxy::config::Timeouts;
 use qwen_3_coder_proxy::server::{self, Handler, RequestBody};
@@ -21,22 +20,13 @@ use simulator::{Fault, Times};
 use crate::client::{self, HANG, get};
 use crate::harness::{House, question};
 
-/// A request's body that is read no further than this.
-struct Exploding(Option<Bytes>);
+/// A body of so many parts, behind which it panics with these words, if there are some.
+type Parts = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
-impl Body for Exploding {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.0.take() {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None => panic!("csk-it-0123456789abcdef in a message"),
-        }
-    }
+fn parts(part: &'static str, count: usize, panic: Option<&'static str>) -> Parts {
+    let parts = (0..count).map(move |_| Ok(Frame::data(part.into())));
+    let end = panic.into_iter().map(|words| panic!("{words}"));
+    StreamBody::new(stream::iter(parts.chain(end)).boxed())
 }
 
 fn chat<B>(body: B) -> Request<B> {
@@ -47,7 +37,8 @@ fn chat<B>(body: B) -> Request<B> {
 #[tokio::test]
 async fn it_becomes_an_error_that_says_nothing_of_it() {
     let house = House::new(&[]).await;
-    let answer = api::handle(&house.proxy.app, chat(Exploding(Some("{".into())))).await;
+    let body = parts("{", 1, Some("csk-it-0123456789abcdef in a message"));
+    let answer = api::handle(&house.proxy.app, chat(body)).await;
     assert_eq!(answer.status(), 500);
     assert!(answer.headers().contains_key("x-request-id"));
     let body = answer.into_body().collect().await.expect("a body").to_bytes();
@@ -99,39 +90,15 @@ async fn what_was_set_aside_comes_back() {
 #[derive(Clone, Default)]
 struct Mine(Arc<AtomicUsize>);
 
-enum Answer {
-    Whole(Option<Bytes>),
-    Explodes(usize),
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Explodes(0) => panic!("within an answer"),
-            Self::Explodes(left) => {
-                *left -= 1;
-                Poll::Ready(Some(Ok(Frame::data("a part".into()))))
-            }
-        }
-    }
-}
-
 impl Handler for Mine {
-    type Body = Answer;
+    type Body = Parts;
 
-    async fn handle(&self, request: Request<RequestBody>) -> Response<Answer> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<Parts> {
         self.0.fetch_add(1, Ordering::Relaxed);
         match request.uri().path() {
             "/handler" => panic!("in a handler"),
-            "/answer" => Response::new(Answer::Explodes(2)),
-            _ => Response::new(Answer::Whole(Some("well".into()))),
+            "/answer" => Response::new(parts("a part", 2, Some("within an answer"))),
+            _ => Response::new(parts("well", 1, None)),
         }
     }
 }
