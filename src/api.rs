@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::clock::Clock;
@@ -135,60 +136,82 @@ impl Endpoint<'_> {
 }
 
 /// Answers one request. What is turned away, here or further in, is logged here.
-pub async fn handle<B>(app: &Arc<App>, request: Request<B>) -> Response<Body>
+///
+/// The request is taken apart before there is a future, and its parts are only lent: one that is handed on by value has
+/// room in the future of each who had it, for as long as an answer is waited for.
+pub fn handle<B>(app: Arc<App>, request: Request<B>) -> impl Future<Output = Response<Body>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let id = server::request_id();
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let asks_what_may_be = request.method() == Method::OPTIONS;
-    // Pinned here: a future that takes another one by value has room for it twice.
-    let answered = guard::caught(pin!(routed(app, &id, request))).await;
-    let mut response = answered.unwrap_or_else(|rejected| {
-        let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
-        let reason = app.proxy.redactor.redact(message);
-        tracing::info!(request_id = id, status, reason = &*reason, "rejected");
-        rejected.into_response()
-    });
-    if !asks_what_may_be {
-        cors::add(&app.server.cors, origin.as_ref(), response.headers_mut());
+    let (head, mut body) = request.into_parts();
+    async move {
+        let id = server::request_id();
+        // Pinned here: a future that takes another one by value has room for it twice.
+        let answered = guard::caught(pin!(routed(&app, &id, &head, &mut body))).await;
+        let mut response = answered.unwrap_or_else(|rejected| {
+            let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
+            let reason = app.proxy.redactor.redact(message);
+            tracing::info!(request_id = id, status, reason = &*reason, "rejected");
+            rejected.into_response()
+        });
+        if head.method != Method::OPTIONS {
+            cors::add(&app.server.cors, head.headers.get(header::ORIGIN), response.headers_mut());
+        }
+        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
     }
-    if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
-    response
 }
 
-async fn routed<B>(app: &Arc<App>, id: &str, request: Request<B>) -> Answered
+async fn routed<B>(app: &App, id: &str, head: &Parts, body: &mut B) -> Answered
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    guard::framing(request.extensions().get::<Framing>(), request.headers())?;
-    guard::host(request.version(), request.headers())?;
-    let path = request.uri().path();
+    guard::framing(head.extensions.get::<Framing>(), &head.headers)?;
+    guard::host(head.version, &head.headers)?;
+    let path = head.uri.path();
     let endpoint = endpoint(path);
-    if request.method() == Method::OPTIONS {
+    if head.method == Method::OPTIONS {
         let methods = endpoint.as_ref().map_or(EVERY_METHOD, Endpoint::methods);
-        return Ok(cors::preflight(&app.server.cors, request.headers(), methods));
+        return Ok(cors::preflight(&app.server.cors, &head.headers, methods));
     }
-    guard::origin(app, request.headers())?;
+    guard::origin(app, &head.headers)?;
     let Some(endpoint) = endpoint else {
         let message = format!("There is nothing at {path}; the base URL for agents is /v1.");
         return Err(Error::request(StatusCode::NOT_FOUND, "not_found", message));
     };
-    if !endpoint.takes(request.method()) {
-        let message = format!("{} is not what {path} takes.", request.method());
+    if !endpoint.takes(&head.method) {
+        let message = format!("{} is not what {path} takes.", head.method);
         let error = Error::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         return Err(error.instead(endpoint.methods()));
     }
-    let key = if endpoint.asks_for_key() { guard::client_key(app, request.headers())? } else { None };
+    let key = if endpoint.asks_for_key() { guard::client_key(app, &head.headers)? } else { None };
     match endpoint {
-        Endpoint::Chat => chat::completions(app, id, key, request).await,
+        Endpoint::Chat => chat::completions(app, id, key, &head.headers, body).await,
         Endpoint::Completions => Err(catalogue::completions()),
         Endpoint::Models => Ok(catalogue::models(app)),
         Endpoint::Model(model) => catalogue::model(app, model),
         Endpoint::Warming | Endpoint::Health => Ok(catalogue::up()),
         Endpoint::Root => Ok(catalogue::root(app)),
-        Endpoint::Ready => Ok(ready::ready(app, request.headers())),
+        Endpoint::Ready => Ok(ready::ready(app, &head.headers)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+    use crate::config::Overrides;
+
+    /// Thousands may wait for their first token at once.
+    #[test]
+    fn a_request_that_waits_takes_little() {
+        let vars = [("CEREBRAS_API_KEY".to_owned(), "csk-0123456789".to_owned())];
+        let config = Config::from_vars(vars.into_iter(), &Overrides::default()).expect("settings");
+        let app = App::new(&config, Clock::start()).expect("usable settings");
+        let bytes = size_of_val(&handle(app, Request::new(Empty::new())));
+        assert!(bytes <= 3840, "{bytes} bytes");
     }
 }

@@ -5,6 +5,7 @@
 //! reset.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,7 +74,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send;
 
     /// Answers one request. Dropped when the client goes away.
-    fn handle(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn handle(
+        &self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
 /// Serves until `stop` is ready, then lets what is under way finish within the drain timeout.
@@ -162,15 +166,16 @@ async fn connection(
         framing.set_ends_by_close(request.version() < Version::HTTP_11);
         let mut request = request.map(|body| RequestBody::new(body, framing.clone()));
         request.extensions_mut().insert(framing.clone());
-        let handler = handler.clone();
         // Boxed: the connection has room for it all its life otherwise, while a stream needs none of it.
-        Box::pin(async move {
-            let mut answer = handler.handle(request).await;
-            // What is left of the request would be taken for the next one.
-            if framing.is_unread() {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
+        let mut answering = Box::pin(handler.handle(request));
+        poll_fn(move |context| {
+            answering.as_mut().poll(context).map(|mut answer| {
+                // What is left of the request would be taken for the next one.
+                if framing.is_unread() {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            })
         })
     });
     let connection = http1::Builder::new()
@@ -196,11 +201,16 @@ mod tests {
     impl Handler for Silent {
         type Body = Full<Bytes>;
 
-        async fn handle(&self, _: Request<RequestBody>) -> Response<Full<Bytes>> {
-            // What a handler needs on its way is not the connection's.
-            let room = [0u8; 4096];
-            tokio::task::yield_now().await;
-            Response::new(Full::new(Bytes::copy_from_slice(&room)))
+        fn handle(
+            &self,
+            _: Request<RequestBody>,
+        ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static {
+            async {
+                // What a handler needs on its way is not the connection's.
+                let room = [0u8; 4096];
+                tokio::task::yield_now().await;
+                Response::new(Full::new(Bytes::copy_from_slice(&room)))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`: HTTP in, [`forward`], HTTP out.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use wire::ChatRequest;
 
 use super::reply::{Answered, Body, Error};
@@ -12,13 +12,19 @@ use crate::refusal::Refusal;
 use crate::report::Report;
 
 /// `key`: which of the client keys it came with, if there are any.
-pub(super) async fn completions<B>(app: &App, id: &str, key: Option<u32>, request: Request<B>) -> Answered
+pub(super) async fn completions<B>(
+    app: &App,
+    id: &str,
+    key: Option<u32>,
+    headers: &HeaderMap,
+    body: &mut B,
+) -> Answered
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let proxy = &app.proxy;
-    let client = client(app, key, request.headers());
-    let request = read(app, request).await?;
+    let client = client(app, key, headers);
+    let request = read(app, headers, body).await?;
     log_details(proxy, id, &request);
     let mut report = Report::new(id.to_owned(), request.model.clone(), request.stream, proxy.clock);
     report.max_tokens = request.max_tokens;
@@ -26,13 +32,12 @@ where
     Ok(forward(proxy, &request, report).await.map_or_else(Refusal::into_response, respond))
 }
 
-async fn read<B>(app: &App, request: Request<B>) -> Result<ChatRequest, Error>
+async fn read<B>(app: &App, headers: &HeaderMap, body: &mut B) -> Result<ChatRequest, Error>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let (head, sent) = request.into_parts();
-    let coding = body::check_headers(&head.headers)?;
-    let body = body::read(sent, coding, app.server.max_body_bytes, app.proxy.timeouts.body).await?;
+    let coding = body::check_headers(headers)?;
+    let body = body::read(body, coding, app.server.max_body_bytes, app.proxy.timeouts.body).await?;
     let request = ChatRequest::parse(body).map_err(|invalid| {
         Error::request(StatusCode::BAD_REQUEST, "invalid_request", invalid.message).param(invalid.param)
     })?;

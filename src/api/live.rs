@@ -58,7 +58,7 @@ impl Live {
 impl Handler for Live {
     type Body = Body;
 
-    async fn handle(&self, request: Request<RequestBody>) -> Response<Body> {
-        handle(&self.load(), request).await
+    fn handle(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Body>> + Send + 'static {
+        handle(self.load(), request)
     }
 }

@@ -192,7 +192,10 @@ async fn the_ledger_is_not_waited_for_by_nobody() {
         body["max_tokens"] = json!(tokens);
         let request = Request::post("/v1/chat/completions").header("host", "x");
         let request = request.header("content-type", "application/json");
-        Box::pin(api::handle(&app, request.body(Full::from(body.to_string())).expect("a request")))
+        Box::pin(api::handle(
+            Arc::clone(&app),
+            request.body(Full::from(body.to_string())).expect("a request"),
+        ))
     };
     let account = &app.proxy.models[0].targets[0].account;
     // Once this is answered there is a lease, of about two such requests.

@@ -38,7 +38,7 @@ fn chat<B>(body: B) -> Request<B> {
 async fn it_becomes_an_error_that_says_nothing_of_it() {
     let house = House::new(&[]).await;
     let body = parts("{", 1, Some("csk-it-0123456789abcdef in a message"));
-    let answer = api::handle(&house.proxy.app, chat(body)).await;
+    let answer = api::handle(Arc::clone(&house.proxy.app), chat(body)).await;
     assert_eq!(answer.status(), 500);
     assert!(answer.headers().contains_key("x-request-id"));
     let body = answer.into_body().collect().await.expect("a body").to_bytes();
@@ -61,7 +61,7 @@ async fn what_was_set_aside_comes_back() {
         house.cerebras.inject(fault, Times::Once);
         let (admitted, aborted) = (house.cerebras.stats().admitted, house.cerebras.stats().aborted);
         let body = http_body_util::Full::from(question(false).to_string());
-        let mut answering = Box::pin(api::handle(&house.proxy.app, chat(body)));
+        let mut answering = Box::pin(api::handle(Arc::clone(&house.proxy.app), chat(body)));
         let started = async {
             while house.cerebras.stats().admitted == admitted {
                 assert!(answering.as_mut().now_or_never().is_none(), "it is under way");
