@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper::rt::{Read, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -23,6 +24,17 @@ use tower_service::Service;
 
 type Tcp = TokioIo<TcpStream>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A connection. Boxed by its kind: what TLS has to remember takes a kilobyte, and one without it carries none of that.
+pub(super) trait Wire: Read + Write + Send + Unpin {}
+
+impl<T: Read + Write + Send + Unpin> Wire for T {}
+
+impl Connection for Box<dyn Wire> {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
 
 /// How long a host is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +73,7 @@ impl Dialer {
         Self { http, proxies: Arc::new(Matcher::from_env()), tls: Arc::new(tls), patience }
     }
 
-    async fn dial(mut self, to: Uri) -> Result<MaybeHttpsStream<Tcp>, BoxError> {
+    async fn dial(mut self, to: Uri) -> Result<Box<dyn Wire>, BoxError> {
         let Patience { connect, tls } = *self.patience.lock();
         // Of several addresses each gets its share.
         self.http.set_connect_timeout(Some(connect));
@@ -69,7 +81,10 @@ impl Dialer {
         let tcp =
             tcp.map_err(|error| if timed_out(&*error) { Slow::Connect(connect).into() } else { error })?;
         let mut https = HttpsConnector::from((Dialled(Some(tcp)), self.tls));
-        timeout(tls, https.call(to)).await.map_err(|_| Slow::Tls(tls))?
+        Ok(match timeout(tls, https.call(to)).await.map_err(|_| Slow::Tls(tls))?? {
+            MaybeHttpsStream::Http(tcp) => Box::new(tcp),
+            MaybeHttpsStream::Https(tls) => Box::new(tls),
+        })
     }
 
     async fn tcp(&mut self, to: Uri) -> Result<Tcp, BoxError> {
@@ -84,7 +99,7 @@ impl Dialer {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = MaybeHttpsStream<Tcp>;
+    type Response = Box<dyn Wire>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
