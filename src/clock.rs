@@ -1,12 +1,14 @@
 //! The only place that reads the time.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use quota::Moment;
+use tokio::time::Instant;
 
 /// The process's time; a copy tells the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    /// The runtime's: in a test whose clock is paused it is as virtual as the timers are.
     origin: Instant,
     /// From 1970 to the origin.
     started: Duration,
@@ -51,8 +53,8 @@ impl Clock {
     /// The moment `time` from now, for the timers of the runtime.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
-    pub fn deadline(&self, time: Duration) -> tokio::time::Instant {
-        tokio::time::Instant::now() + time
+    pub fn deadline(&self, time: Duration) -> Instant {
+        Instant::now() + time
     }
 
     /// From an earlier moment to now.
