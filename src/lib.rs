@@ -21,7 +21,7 @@
 //! - [`status`]: how the accounts stand: for `/ready`, the log and the command.
 //! - [`store`]: the database of history and books, and its thread.
 //! - [`coding`]: compressed bodies, from either side.
-//! - [`log`](mod@log), [`clock`]: what everybody needs.
+//! - [`log`](mod@log), [`clock`], `socket`: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
 //! - [`cli`], [`demo`]: the commands.
 
@@ -35,6 +35,8 @@ pub mod config;
 pub mod demo;
 pub mod estimate;
 pub mod failure;
+#[cfg(test)]
+mod hours;
 pub mod ledger;
 pub mod log;
 pub mod proxy;
@@ -45,6 +47,7 @@ pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod server;
+mod socket;
 pub mod status;
 pub mod store;
 pub mod target;

@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::config::Timeouts;
+use crate::socket::Socket;
 
 mod framing;
 mod own_answer;
@@ -131,7 +132,11 @@ async fn accept(
     let permit = Arc::clone(permits).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return (socket, permit),
+            Ok((socket, _)) => {
+                // An event must not wait for the one before it to be acknowledged.
+                let _ = socket.set_nodelay(true);
+                return (socket, permit);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -150,16 +155,14 @@ pub(crate) fn request_id() -> String {
 /// A client that ends its sending side before it has its answer counts as gone, and its request is dropped: on the
 /// wire that is how a client looks that was stopped by its user, and a stream nobody reads would go on spending
 /// the quota. No HTTP client of an agent half-closes.
-async fn connection(
-    socket: TcpStream,
+pub(crate) async fn connection(
+    socket: impl Into<Socket>,
     permit: Option<OwnedSemaphorePermit>,
     handler: impl Handler,
     (header_timeout, write_timeout): (Duration, Duration),
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let _permit = permit;
-    // An event must not wait for the one before it to be acknowledged.
-    let _ = socket.set_nodelay(true);
     let (socket, framing) = Watched::new(socket, write_timeout);
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
         let framing = framing.clone();

@@ -11,13 +11,13 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use wire::Spliced;
 
 use crate::coding::{Coding, Decoded};
 use crate::failure::{Failure, Kind};
+use crate::socket::Connector;
 use crate::target::Target;
 
 mod catalogue;
@@ -51,7 +51,7 @@ impl Upstream {
     ///
     /// Certificates that can't be read.
     pub fn new(extra_ca: Option<&std::path::Path>, patience: Patience) -> Result<Self, TlsError> {
-        let mut http = HttpConnector::new();
+        let mut http = Connector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(30)));

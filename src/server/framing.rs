@@ -17,10 +17,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::{MAX_HEAD, own_answer};
+use crate::socket::Socket;
 
 /// How long the rest of a request that was turned away is read, at most.
 const LINGER: Duration = Duration::from_secs(5);
@@ -106,7 +106,7 @@ impl Body for RequestBody {
 /// A socket whose request heads are looked at, and which is not closed before the client could read its answer.
 #[derive(Debug)]
 pub(super) struct Watched {
-    socket: TcpStream,
+    socket: Socket,
     framing: Framing,
     /// The head so far; `None` while a body is read.
     head: Option<Vec<u8>>,
@@ -121,10 +121,10 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(socket: TcpStream, patience: Duration) -> (Self, Framing) {
+    pub(super) fn new(socket: impl Into<Socket>, patience: Duration) -> (Self, Framing) {
         let framing = Framing::default();
         let watched = Self {
-            socket,
+            socket: socket.into(),
             framing: framing.clone(),
             head: None,
             instead: Vec::new(),

@@ -18,11 +18,12 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-type Tcp = TokioIo<TcpStream>;
+use crate::socket::{Connector, Socket};
+
+type Tcp = TokioIo<Socket>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A connection. Boxed by its kind: what TLS has to remember takes a kilobyte, and one without it carries none of that.
@@ -57,7 +58,7 @@ pub(super) enum Slow {
 /// Dials hosts.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
-    http: HttpConnector,
+    http: Connector,
     proxies: Arc<Matcher>,
     tls: Arc<ClientConfig>,
     patience: Arc<Mutex<Patience>>,
@@ -66,7 +67,7 @@ pub(super) struct Dialer {
 impl Dialer {
     /// Through what `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` name, but for `NO_PROXY` and this machine itself.
     pub(super) fn from_environment(
-        http: HttpConnector,
+        http: Connector,
         tls: ClientConfig,
         patience: Arc<Mutex<Patience>>,
     ) -> Self {
