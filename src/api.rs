@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::clock::Clock;
 use crate::config::{Config, Server};
@@ -33,7 +33,7 @@ pub(crate) mod reply;
 
 pub use live::Live;
 pub use reply::Body;
-use reply::{Answered, Error};
+use reply::Error;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -137,25 +137,34 @@ impl Endpoint<'_> {
 
 /// Answers one request. What is turned away, here or further in, is logged here.
 ///
-/// The request is taken apart before there is a future, and its parts are only lent: one that is handed on by value has
-/// room in the future of each who had it, for as long as an answer is waited for.
+/// Its head is read before there is a future, and let go: it is made of slices of what its connection read, and would take
+/// room for as long as an answer is waited for.
 pub fn handle<B>(app: Arc<App>, request: Request<B>) -> impl Future<Output = Response<Body>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let (head, mut body) = request.into_parts();
+    let id = server::request_id();
+    let is_preflight = head.method == Method::OPTIONS;
+    let origin = cors::origin(&head.headers);
+    let routed = guard::caught(|| routed(&app, &head));
     async move {
-        let id = server::request_id();
-        // Pinned here: a future that takes another one by value has room for it twice.
-        let answered = guard::caught(pin!(routed(&app, &id, &head, &mut body))).await;
+        let answered = match routed {
+            // Pinned here: a future that takes another one by value has room for it twice.
+            Ok(Routed::Chat(asked)) => {
+                guard::caught_later(pin!(chat::completions(&app, &id, asked, &mut body))).await
+            }
+            Ok(Routed::Answered(response)) => Ok(response),
+            Err(rejected) => Err(rejected),
+        };
         let mut response = answered.unwrap_or_else(|rejected| {
             let (status, message) = (rejected.status.as_u16(), &rejected.body.message);
             let reason = app.proxy.redactor.redact(message);
             tracing::info!(request_id = id, status, reason = &*reason, "rejected");
             rejected.into_response()
         });
-        if head.method != Method::OPTIONS {
-            cors::add(&app.server.cors, head.headers.get(header::ORIGIN), response.headers_mut());
+        if !is_preflight {
+            cors::add(&app.server.cors, origin.as_ref(), response.headers_mut());
         }
         if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -164,17 +173,20 @@ where
     }
 }
 
-async fn routed<B>(app: &App, id: &str, head: &Parts, body: &mut B) -> Answered
-where
-    B: http_body::Body<Data = Bytes> + Unpin,
-{
+/// What the head of a request leads to.
+enum Routed {
+    Answered(Response<Body>),
+    Chat(chat::Asked),
+}
+
+fn routed(app: &App, head: &Parts) -> Result<Routed, Error> {
     guard::framing(head.extensions.get::<Framing>(), &head.headers)?;
     guard::host(head.version, &head.headers)?;
     let path = head.uri.path();
     let endpoint = endpoint(path);
     if head.method == Method::OPTIONS {
         let methods = endpoint.as_ref().map_or(EVERY_METHOD, Endpoint::methods);
-        return Ok(cors::preflight(&app.server.cors, &head.headers, methods));
+        return Ok(Routed::Answered(cors::preflight(&app.server.cors, &head.headers, methods)));
     }
     guard::origin(app, &head.headers)?;
     let Some(endpoint) = endpoint else {
@@ -187,19 +199,20 @@ where
         return Err(error.instead(endpoint.methods()));
     }
     let key = if endpoint.asks_for_key() { guard::client_key(app, &head.headers)? } else { None };
-    match endpoint {
-        Endpoint::Chat => chat::completions(app, id, key, &head.headers, body).await,
-        Endpoint::Completions => Err(catalogue::completions()),
-        Endpoint::Models => Ok(catalogue::models(app)),
-        Endpoint::Model(model) => catalogue::model(app, model),
-        Endpoint::Warming | Endpoint::Health => Ok(catalogue::up()),
-        Endpoint::Root => Ok(catalogue::root(app)),
-        Endpoint::Ready => Ok(ready::ready(app, &head.headers)),
-    }
+    Ok(Routed::Answered(match endpoint {
+        Endpoint::Chat => return chat::Asked::new(app, key, &head.headers).map(Routed::Chat),
+        Endpoint::Completions => return Err(catalogue::completions()),
+        Endpoint::Models => catalogue::models(app),
+        Endpoint::Model(model) => catalogue::model(app, model)?,
+        Endpoint::Warming | Endpoint::Health => catalogue::up(),
+        Endpoint::Root => catalogue::root(app),
+        Endpoint::Ready => ready::ready(app, &head.headers),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header;
     use http_body_util::Empty;
 
     use super::*;
@@ -207,11 +220,17 @@ mod tests {
 
     /// Thousands may wait for their first token at once.
     #[test]
-    fn a_request_that_waits_takes_little() {
+    fn a_request_that_waits_takes_little_and_keeps_nothing_of_what_was_read() {
         let vars = [("CEREBRAS_API_KEY".to_owned(), "csk-0123456789".to_owned())];
-        let config = Config::from_vars(vars.into_iter(), &Overrides::default()).expect("settings");
+        let config = Config::from_vars(vars, &Overrides::default()).expect("settings");
         let app = App::new(&config, Clock::start()).expect("usable settings");
-        let bytes = size_of_val(&handle(app, Request::new(Empty::new())));
-        assert!(bytes <= 3840, "{bytes} bytes");
+        let read = Bytes::from(b"http://localhost application/json".to_vec());
+        let value = |span| HeaderValue::from_maybe_shared(read.slice(span)).expect("a value");
+        let request = Request::post("/v1/chat/completions").header(header::HOST, "localhost");
+        let request =
+            request.header(header::ORIGIN, value(0..16)).header(header::CONTENT_TYPE, value(17..33));
+        let waiting = handle(app, request.body(Empty::new()).expect("a request"));
+        assert!(size_of_val(&waiting) <= 3840, "{} bytes", size_of_val(&waiting));
+        assert!(read.is_unique());
     }
 }

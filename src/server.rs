@@ -208,9 +208,9 @@ mod tests {
             &self,
             _: Request<RequestBody>,
         ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static {
-            async {
-                // What a handler needs on its way is not the connection's.
-                let room = [0u8; 4096];
+            // What a handler needs on its way is not the connection's.
+            let room = [0u8; 4096];
+            async move {
                 tokio::task::yield_now().await;
                 Response::new(Full::new(Bytes::copy_from_slice(&room)))
             }

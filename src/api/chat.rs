@@ -7,36 +7,43 @@ use wire::ChatRequest;
 use super::reply::{Answered, Body, Error};
 use super::{App, body, catalogue};
 use crate::auth;
+use crate::coding::Coding;
 use crate::proxy::{Answer, AnswerBody, Proxy, forward};
 use crate::refusal::Refusal;
 use crate::report::Report;
 
-/// `key`: which of the client keys it came with, if there are any.
-pub(super) async fn completions<B>(
-    app: &App,
-    id: &str,
-    key: Option<u32>,
-    headers: &HeaderMap,
-    body: &mut B,
-) -> Answered
+/// What the head of a request says.
+pub(super) struct Asked {
+    /// What the history calls whoever asks.
+    client: Option<String>,
+    /// How its body is compressed.
+    coding: Coding,
+}
+
+impl Asked {
+    /// `key`: which of the client keys it came with, if there are any.
+    pub(super) fn new(app: &App, key: Option<u32>, headers: &HeaderMap) -> Result<Self, Error> {
+        Ok(Self { client: client(app, key, headers), coding: body::check_headers(headers)? })
+    }
+}
+
+pub(super) async fn completions<B>(app: &App, id: &str, asked: Asked, body: &mut B) -> Answered
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let proxy = &app.proxy;
-    let client = client(app, key, headers);
-    let request = read(app, headers, body).await?;
+    let request = read(app, asked.coding, body).await?;
     log_details(proxy, id, &request);
     let mut report = Report::new(id.to_owned(), request.model.clone(), request.stream, proxy.clock);
     report.max_tokens = request.max_tokens;
-    let report = report.recorded(&app.store, client);
+    let report = report.recorded(&app.store, asked.client);
     Ok(forward(proxy, &request, report).await.map_or_else(Refusal::into_response, respond))
 }
 
-async fn read<B>(app: &App, headers: &HeaderMap, body: &mut B) -> Result<ChatRequest, Error>
+async fn read<B>(app: &App, coding: Coding, body: &mut B) -> Result<ChatRequest, Error>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let coding = body::check_headers(headers)?;
     let body = body::read(body, coding, app.server.max_body_bytes, app.proxy.timeouts.body).await?;
     let request = ChatRequest::parse(body).map_err(|invalid| {
         Error::request(StatusCode::BAD_REQUEST, "invalid_request", invalid.message).param(invalid.param)
@@ -48,7 +55,6 @@ where
     Ok(request)
 }
 
-/// What the history calls whoever asks.
 fn client(app: &App, key: Option<u32>, headers: &HeaderMap) -> Option<String> {
     if !app.store.keeps_history() {
         return None;

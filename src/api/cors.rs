@@ -25,6 +25,11 @@ pub(super) fn preflight(origins: &CorsOrigins, asked: &HeaderMap, methods: &'sta
     response
 }
 
+/// The page that a request comes from. A copy, which keeps nothing else of what was read with it.
+pub(super) fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(headers.get(header::ORIGIN)?.as_bytes()).ok()
+}
+
 /// What stands in each answer.
 pub(super) fn add(origins: &CorsOrigins, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
     headers.insert(header::VARY, HeaderValue::from_static("origin"));

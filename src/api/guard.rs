@@ -70,14 +70,22 @@ pub(super) fn client_key(app: &App, headers: &HeaderMap) -> Result<Option<u32>, 
 }
 
 /// A panic becomes an error of its own request, and of no other.
-pub(super) async fn caught(mut answering: Pin<&mut impl Future<Output = Answered>>) -> Answered {
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
+/// The same of what takes its time.
+pub(super) async fn caught_later(mut answering: Pin<&mut impl Future<Output = Answered>>) -> Answered {
     poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))).unwrap_or_else(|_| {
-            tracing::error!("a request handler panicked; the backtrace is on standard error");
-            let message = "The proxy failed; its log says more.";
-            let error = Error::request(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
-            Poll::Ready(Err(error.kind("server_error")))
-        })
+        catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)))
+            .unwrap_or_else(|_| Poll::Ready(Err(panicked())))
     })
     .await
+}
+
+fn panicked() -> Error {
+    tracing::error!("a request handler panicked; the backtrace is on standard error");
+    let message = "The proxy failed; its log says more.";
+    let error = Error::request(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
+    error.kind("server_error")
 }

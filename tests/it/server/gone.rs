@@ -1,5 +1,6 @@
 //! A client that is gone takes its request to the provider with it, at once and at any moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;

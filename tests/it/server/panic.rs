@@ -93,12 +93,17 @@ struct Mine(Arc<AtomicUsize>);
 impl Handler for Mine {
     type Body = Parts;
 
-    async fn handle(&self, request: Request<RequestBody>) -> Response<Parts> {
+    fn handle(
+        &self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<Parts>> + Send + 'static {
         self.0.fetch_add(1, Ordering::Relaxed);
-        match request.uri().path() {
-            "/handler" => panic!("in a handler"),
-            "/answer" => Response::new(parts("a part", 2, Some("within an answer"))),
-            _ => Response::new(parts("well", 1, None)),
+        async move {
+            match request.uri().path() {
+                "/handler" => panic!("in a handler"),
+                "/answer" => Response::new(parts("a part", 2, Some("within an answer"))),
+                _ => Response::new(parts("well", 1, None)),
+            }
         }
     }
 }
