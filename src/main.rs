@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
+/// Blocks of a page or more begin with one and have no header: hyper's buffers take what is used of them.
 #[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     #[cfg(unix)]
-    make_room_for_connections();
+    {
+        keep_keys_out_of_dumps();
+        make_room_for_connections();
+    }
     // One thread needs no locks and wakes nobody: where there is one core, a second worker only costs.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut runtime = match cores {
@@ -19,6 +23,14 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(qwen_3_coder_proxy::cli::run()),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Keys are in its memory: a process that is killed by a signal leaves no image of that behind.
+#[cfg(unix)]
+fn keep_keys_out_of_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// The kernel doubles a process's table of descriptors as it fills, and has a process of several threads wait for about

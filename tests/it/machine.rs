@@ -274,3 +274,17 @@ async fn a_thousand_streams_end_whole_when_it_is_told_to_stop() {
     let whole = process.log().iter().filter(|line| line["end"] == "whole").count();
     assert_eq!(whole, STREAMS);
 }
+
+#[tokio::test]
+async fn a_process_that_is_killed_leaves_no_image_of_its_keys() {
+    let mut process =
+        Process::start_after("ulimit -c unlimited 2>/dev/null;", &vars("http://127.0.0.1:9")).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id())).expect("it runs");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
+    process.signal("ABRT");
+    assert_eq!(process.exit_code().await, None);
+    let left = std::fs::read_dir(&process.directory.0).expect("its directory");
+    let dumps = left.flatten().filter(|file| file.file_name().to_string_lossy().starts_with("core"));
+    assert_eq!(dumps.count(), 0);
+}
