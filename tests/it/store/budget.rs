@@ -67,7 +67,7 @@ async fn a_restart_forgives_nothing_and_forgets_nothing() {
 
 #[tokio::test]
 async fn kills_at_random_cost_a_block_and_forgive_nothing() {
-    const KILLS: u64 = 100;
+    const KILLS: u64 = 200;
     let stage = stage(None, None).await;
     let mut served = 0;
     for _ in 0..KILLS {
