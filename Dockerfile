@@ -12,7 +12,9 @@ WORKDIR /src
 COPY . .
 # The same source gives the same bytes, wherever it is built.
 ENV RUSTFLAGS="--remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=cargo -C target-feature=+crt-static"
-RUN cargo build --release --locked --bin qwen-3-coder-proxy \
+# On ARM, kernels have pages of 4, 16 or 64 KiB; the allocator must know the largest.
+RUN if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+ && cargo build --release --locked --bin qwen-3-coder-proxy \
  && mkdir /state && cp target/release/qwen-3-coder-proxy /qwen-3-coder-proxy
 
 FROM scratch

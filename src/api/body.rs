@@ -27,6 +27,8 @@ where
         Some(_) => (limit, "MAX_BODY_BYTES sets the limit"),
         None => (limit / 2, "half of MAX_BODY_BYTES is the limit where no Content-Length is sent"),
     };
+    let is_known = body.size_hint().exact().is_some() && coding == Coding::Identity;
+    let most = if is_known { announced } else { limit };
     let too_large = || too_large(limit, whose);
     if announced > limit {
         return Err(too_large());
@@ -51,6 +53,10 @@ where
                         return Ok(data);
                     }
                     read.reserve(announced.min(FIRST_CAPACITY));
+                } else if read.capacity() < read.len() + data.len() && read.len() >= FIRST_CAPACITY {
+                    // Room for all there may be, at once: what is not used of it costs nothing, but each move would
+                    // have what was read twice.
+                    read.reserve(most.saturating_sub(read.len()));
                 }
                 read.extend_from_slice(&data);
             }

@@ -12,6 +12,9 @@ use thiserror::Error;
 /// No event of a chat stream is longer; more is a stream that never ends a line.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 
+/// An event beyond this is likely to have no end.
+const LARGE: usize = 1024 * 1024;
+
 /// Cuts a byte stream into frames.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -47,6 +50,10 @@ impl Decoder {
         }
         let begun = std::mem::take(&mut self.buffer);
         let mut joined = begun.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        // Room for the longest there is, at once: what is not used of it costs nothing, but each move would have it twice.
+        if joined.len() >= LARGE && joined.capacity() < joined.len() + bytes.len() {
+            joined.reserve(MAX_FRAME.saturating_sub(joined.len()));
+        }
         joined.extend_from_slice(&bytes);
         self.buffer = joined.freeze();
         Ok(())
