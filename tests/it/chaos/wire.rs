@@ -116,9 +116,10 @@ async fn answer(far: OwnedReadHalf, near: OwnedWriteHalf, fate: Fate) {
     }
 }
 
-/// Carries at most so many bytes, in pieces of at most so many.
+/// Carries at most so many bytes, in pieces of at most so many; the first thousand of them arrive by themselves, which
+/// takes each a millisecond, and a connection may serve many turns.
 async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut most: usize, piece: usize) {
-    let mut bytes = vec![0; 8 * 1024];
+    let (mut bytes, mut alone) = (vec![0; 8 * 1024], 1_000);
     while most > 0 {
         let room = bytes.len().min(most);
         let Ok(read @ 1..) = from.read(&mut bytes[..room]).await else { return };
@@ -127,8 +128,8 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut most: usize,
             if to.write_all(part).await.is_err() {
                 return;
             }
-            if part.len() < read {
-                // Each piece is to arrive by itself.
+            if part.len() < read && alone > 0 {
+                alone -= 1;
                 tokio::time::sleep(Duration::from_micros(20)).await;
             }
         }
