@@ -12,8 +12,8 @@ use crate::shape::{Frame, Kind};
 
 /// Pace of [`Fault::SlowTokens`], per event.
 const SLOW: Duration = Duration::from_millis(300);
-/// Before a connection is broken, what was written gets this long to reach the client: a reset discards
-/// what is still on the way.
+/// Before an answer fails in its middle, what was written gets this long to reach the client: a reset discards what is
+/// still on the way, and who reads an error together with the text before it need not show either.
 const DRAIN: Duration = Duration::from_millis(20);
 
 /// One thing a response body does.
@@ -56,7 +56,6 @@ pub(crate) struct Body {
 pub(crate) fn streamed(frames: &[Frame], pace: Duration, fault: Option<Fault>, error: &str) -> Body {
     let half = || paced(half_of(frames), pace);
     let role = frames.iter().take_while(|f| f.kind == Kind::Role).map(|f| Step::Send(f.bytes.clone(), 0));
-    let error_event = || Step::Send(Bytes::from(format!("data: {error}\n\n")), 0);
     let steps = match fault {
         Some(Fault::SlowTokens) => slow(frames),
         Some(Fault::SilenceAfterHead) => vec![Step::Silence],
@@ -64,10 +63,12 @@ pub(crate) fn streamed(frames: &[Frame], pace: Duration, fault: Option<Fault>, e
         Some(Fault::CutBeforePayload) => role.chain(cut(Cut::Rst)).collect(),
         Some(Fault::CutFin) => and(half(), cut(Cut::Fin)),
         Some(Fault::CutRst) => and(half(), cut(Cut::Rst)),
-        Some(Fault::CutClean) => half(),
+        Some(Fault::CutClean) => and(half(), [Step::Pause(DRAIN)]),
         Some(Fault::Stall) => and(half(), [Step::Silence]),
-        Some(Fault::BareJsonFailure) => and(half(), [Step::Send(Bytes::from(format!("{error}\n")), 0)]),
-        Some(Fault::ErrorMidStream | Fault::ErrorMidStreamLeaksKey) => and(half(), [error_event()]),
+        Some(Fault::BareJsonFailure) => later(half(), format!("{error}\n")),
+        Some(Fault::ErrorMidStream | Fault::ErrorMidStreamLeaksKey) => {
+            later(half(), format!("data: {error}\n\n"))
+        }
         _ => paced(frames, pace),
     };
     Body { length: None, steps }
@@ -161,6 +162,10 @@ fn half_of(frames: &[Frame]) -> &[Frame] {
         pieces => payload[pieces / 2],
     };
     &frames[..end]
+}
+
+fn later(steps: Vec<Step>, last: String) -> Vec<Step> {
+    and(steps, [Step::Pause(DRAIN), Step::Send(Bytes::from(last), 0)])
 }
 
 fn cut(how: Cut) -> [Step; 2] {
