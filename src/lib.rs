@@ -20,7 +20,7 @@
 //! - [`rules`]: what providers have taught of the requests that they take.
 //! - [`status`]: how the accounts stand: for `/ready`, the log and the command.
 //! - [`store`]: the database of history and books, and its thread.
-//! - [`coding`]: compressed bodies, from either side.
+//! - [`coding`], `gather`: compressed bodies, and whole ones, from either side.
 //! - [`log`](mod@log), [`clock`], `socket`: what everybody needs.
 //! - [`replay`]: what another plan would have done, in virtual time.
 //! - [`cli`], [`demo`]: the commands.
@@ -35,6 +35,7 @@ pub mod config;
 pub mod demo;
 pub mod estimate;
 pub mod failure;
+mod gather;
 #[cfg(test)]
 mod hours;
 pub mod ledger;

@@ -1,17 +1,10 @@
 //! Pooled connections to the providers: TLS, the operator's HTTP proxy, one request out, one response head in.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use parking_lot::Mutex;
 use wire::Spliced;
 
@@ -22,24 +15,27 @@ use crate::target::Target;
 
 mod catalogue;
 mod dial;
+mod link;
+mod pool;
 mod tls;
 
 pub use dial::Patience;
+use link::{Flow, Link, Outgoing};
+use pool::{Origin, Pool};
 pub use tls::TlsError;
 
-/// Shorter than what the providers' own front ends keep an idle connection for.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// Joins our log and the provider's.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const USER_AGENT: &str = concat!("qwen-3-coder-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// The body of an answer; nothing behind here sees that a provider compressed it.
-pub type Incoming = Decoded<hyper::body::Incoming>;
+pub type Incoming = Decoded<Flow>;
 
 /// The way to the providers.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    client: Client<dial::Dialer, Pieces>,
+    dialer: dial::Dialer,
+    pool: Arc<Pool>,
     patience: Arc<Mutex<Patience>>,
 }
 
@@ -58,11 +54,7 @@ impl Upstream {
         let patience = Arc::new(Mutex::new(patience));
         let tls = tls::client_config(extra_ca)?;
         let dialer = dial::Dialer::from_environment(http, tls, Arc::clone(&patience));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(dialer);
-        Ok(Self { client, patience })
+        Ok(Self { dialer, pool: Arc::default(), patience })
     }
 
     /// From now on hosts are waited for so long.
@@ -85,25 +77,30 @@ impl Upstream {
         sent: Arc<AtomicBool>,
     ) -> Result<Response<Incoming>, Failure> {
         let accept = if stream { "text/event-stream" } else { "application/json" };
-        let mut request = Request::new(Pieces::new(&body, sent));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = target.provider.endpoint.clone();
-        let headers = request.headers_mut();
-        if let Some(authorization) = &target.authorization {
-            headers.insert(header::AUTHORIZATION, authorization.clone());
-        }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        let mut headers = Vec::with_capacity(6);
+        headers.extend(target.authorization.clone().map(|it| (header::AUTHORIZATION, it)));
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        headers.push((header::ACCEPT, HeaderValue::from_static(accept)));
         headers.extend(HeaderValue::from_str(id).ok().map(|id| (X_REQUEST_ID, id)));
-        self.ask(request).await
+        self.ask(&Method::POST, &target.provider.endpoint, headers, Some(body), sent).await
     }
 
     /// Compression is declined, and undone where it comes all the same.
-    async fn ask(&self, mut request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
-        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let answered = self.client.request(request).await;
-        let answer = answered.map_err(|error| failure(&error))?;
+    async fn ask(
+        &self,
+        method: &Method,
+        to: &Uri,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
+        body: Option<Spliced>,
+        sent: Arc<AtomicBool>,
+    ) -> Result<Response<Incoming>, Failure> {
+        headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
+        headers.push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        let head = http1::request::head(method, to, &headers, body.as_ref().map(Spliced::len));
+        drop(headers);
+        let request = Outgoing::new(head, body.as_ref().map(Spliced::pieces).unwrap_or_default(), sent);
+        drop(body);
+        let answer = self.exchange(to, request).await?;
         let coding = match Coding::of(answer.headers()) {
             Ok(coding) => coding,
             // The status of an error says enough.
@@ -113,6 +110,22 @@ impl Upstream {
             }
         };
         Ok(answer.map(|body| Decoded::new(body, coding)))
+    }
+
+    /// A connection that has waited may be closed before it hears of the request, which then goes over another one.
+    async fn exchange(&self, to: &Uri, mut request: Outgoing) -> Result<Response<Flow>, Failure> {
+        let origin = Origin::of(to);
+        while let Some(link) = self.pool.take(&origin) {
+            match link.ask(request, &self.pool).await {
+                Ok(answer) => return Ok(answer),
+                Err((_, unsent)) if !unsent.is_sent() => request = unsent,
+                Err((lost, _)) => return Err(failure(&lost)),
+            }
+        }
+        // Boxed: an answer is waited for without room for this.
+        let wire = Box::pin(self.dialer.dial(to)).await.map_err(|error| failure(&*error))?;
+        let link = Box::new(Link::new(origin, wire));
+        link.ask(request, &self.pool).await.map_err(|(lost, _)| failure(&lost))
     }
 }
 
@@ -134,43 +147,4 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
         error = source;
     }
     error.to_string()
-}
-
-/// A request body in the pieces it was spliced from.
-#[derive(Debug)]
-pub struct Pieces {
-    rest: std::vec::IntoIter<Bytes>,
-    left: usize,
-    /// Set when the first piece is taken: from then on it may be on its way.
-    sent: Arc<AtomicBool>,
-}
-
-impl Pieces {
-    fn new(body: &Spliced, sent: Arc<AtomicBool>) -> Self {
-        Self { left: body.len(), rest: body.pieces().to_vec().into_iter(), sent }
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.sent.store(true, Ordering::Relaxed);
-        Poll::Ready(self.rest.next().map(|piece| {
-            self.left -= piece.len();
-            Ok(Frame::data(piece))
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left as u64)
-    }
 }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::reply::Error;
 use crate::coding::{Broken, Coding, Decoded};
+use crate::gather::Gathered;
 
-/// No body begins larger than this, whatever its `content-length` claims.
-const FIRST_CAPACITY: usize = 256 * 1024;
 /// A body shorter than this is copied. It is a slice of the 8 KiB that its connection read into, and would keep them all
 /// for as long as an answer is waited for.
 const SMALL: usize = 4 * 1024;
@@ -27,38 +26,30 @@ where
         Some(_) => (limit, "MAX_BODY_BYTES sets the limit"),
         None => (limit / 2, "half of MAX_BODY_BYTES is the limit where no Content-Length is sent"),
     };
-    let is_known = body.size_hint().exact().is_some() && coding == Coding::Identity;
-    let most = if is_known { announced } else { limit };
+    let is_known = body.size_hint().exact().is_some();
     let too_large = || too_large(limit, whose);
     if announced > limit {
         return Err(too_large());
     }
     let mut body = Decoded::new(body, coding).suspicious();
-    let mut read = BytesMut::new();
+    let is_plain = coding == Coding::Identity;
+    // What is sent is what there is of it, where it says how much that is.
+    let most = if is_known && is_plain { announced } else { limit };
+    let mut read = Gathered::new(announced, most);
     loop {
         match tokio::time::timeout(silence, body.frame()).await {
             Err(_) => {
                 let message = format!("Nothing came of the request's body for {} s.", silence.as_secs_f64());
                 return Err(Error::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
             }
-            Ok(None) => return Ok(read.freeze()),
+            Ok(None) => return Ok(read.into_bytes()),
             Ok(Some(Err(broken))) => return Err(no_content(&broken)),
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
-                if read.len() + data.len() > limit {
-                    return Err(too_large());
+                if data.len() == announced && announced >= SMALL && is_plain {
+                    return Ok(data);
                 }
-                if read.is_empty() {
-                    if data.len() == announced && announced >= SMALL && coding == Coding::Identity {
-                        return Ok(data);
-                    }
-                    read.reserve(announced.min(FIRST_CAPACITY));
-                } else if read.capacity() < read.len() + data.len() && read.len() >= FIRST_CAPACITY {
-                    // Room for all there may be, at once: what is not used of it costs nothing, but each move would
-                    // have what was read twice.
-                    read.reserve(most.saturating_sub(read.len()));
-                }
-                read.extend_from_slice(&data);
+                read.add(&data).map_err(|_| too_large())?;
             }
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use wire::completion::{Completion, NoCompletion};
 use wire::{ChatRequest, ChatStream, Mending, Repairs, Spliced, calls};
 
@@ -17,6 +16,7 @@ use crate::account::Reservation;
 use crate::clock::Clock;
 use crate::config::Preset;
 use crate::failure::{Failure, Kind, Rule, pairs};
+use crate::gather::gather;
 use crate::relay::{Relay, Source};
 use crate::report::{self, End, Report};
 use crate::target::Target;
@@ -110,9 +110,8 @@ pub(super) async fn attempt<'a>(
 async fn error_body(body: Incoming, deadlines: &Deadlines, clock: Clock) -> Bytes {
     let left = deadlines.until().map(|until| until.left(clock.now()));
     let patience = left.map_or(ERROR_BODY_TIMEOUT, |left| left.min(ERROR_BODY_TIMEOUT));
-    let whole = Limited::new(body, MAX_ERROR).collect();
-    let whole = tokio::time::timeout(patience, whole).await;
-    whole.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default()
+    let whole = tokio::time::timeout(patience, gather(body, MAX_ERROR)).await;
+    whole.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// A stream read up to its first payload.
@@ -148,11 +147,10 @@ fn mending(request: &ChatRequest, repairs: Repairs) -> Mending<'_> {
 
 /// A plain answer, whole and checked.
 async fn whole(body: Incoming, request: &ChatRequest, rules: &[Rule]) -> Result<Completion, Failure> {
-    let body = Limited::new(body, MAX_ANSWER)
-        .collect()
+    let body = gather(body, MAX_ANSWER)
         .await
         .map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
-    Completion::parse(&body.to_bytes(), &request.model).map_err(|error| match error {
+    Completion::parse(&body, &request.model).map_err(|error| match error {
         NoCompletion::Error(error) => Failure::in_answer(error, rules),
         NoCompletion::Other(what) => Failure::new(Kind::NoCompletion, format!("answered 200 with {what}")),
     })

@@ -75,7 +75,6 @@ impl Source {
     ///
     /// The failure of a stream that has none.
     pub async fn begin(&mut self, rules: &[Rule], reservation: &mut Reservation) -> Result<(), Failure> {
-        let mut own = 0;
         loop {
             let payload = poll_fn(|context| self.poll_events(context)).await;
             reservation.counted(self.stream.counted());
@@ -88,20 +87,10 @@ impl Source {
             let why = match self.end {
                 Some(_) => Kind::EmptyStream,
                 None if self.held > MAX_PREAMBLE => Kind::NoCompletion,
-                None => {
-                    own = self.own(own);
-                    continue;
-                }
+                None => continue,
             };
             return Err(Failure::new(why, "sent a stream without payload"));
         }
-    }
-
-    /// Copies what is ready behind the first `own`, which have been copied; how many have now. Each is a slice of the 8 KiB
-    /// or more that its connection read into and would keep them all for as long as it is held back, however short it is.
-    fn own(&mut self, own: usize) -> usize {
-        self.ready.iter_mut().skip(own).for_each(|held| *held = Bytes::copy_from_slice(held));
-        self.ready.len()
     }
 
     /// Reads up to the commit point of a stream that has begun and that somebody else could still give in its place.
@@ -119,9 +108,7 @@ impl Source {
         reservation: &mut Reservation,
     ) -> Result<(), Failure> {
         let mut silence = pin!(sleep(idle));
-        let mut own = 0;
         while !self.says && !self.stream.is_whole() && self.held <= MAX_HELD {
-            own = self.own(own);
             let chunks = self.stream.chunks();
             let heard = poll_fn(|context| match self.poll_events(context) {
                 Poll::Ready(_) => Poll::Ready(true),

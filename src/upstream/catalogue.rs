@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header, response};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderValue, Method, StatusCode, Uri, header, response};
 use serde_json::Value;
-use wire::Spliced;
 
-use super::{Pieces, USER_AGENT, Upstream};
+use super::Upstream;
 use crate::failure::{Failure, Kind, Rule};
+use crate::gather::gather;
 
 /// The longest answer, in bytes; the longest known catalogue has about 2 MB.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
@@ -43,15 +42,13 @@ impl Upstream {
         uri: Uri,
         authorization: Option<HeaderValue>,
     ) -> Result<(response::Parts, Bytes), Failure> {
-        let mut request = Request::new(Pieces::new(&Spliced::new(&Bytes::new(), &[]), Arc::default()));
-        *request.uri_mut() = uri;
-        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        request.headers_mut().extend(authorization.map(|it| (header::AUTHORIZATION, it)));
-        let (head, body) = self.ask(request).await?.into_parts();
-        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+        let headers = authorization.map(|it| (header::AUTHORIZATION, it)).into_iter().collect();
+        let answer = self.ask(&Method::GET, &uri, headers, None, Arc::default()).await?;
+        let (head, body) = answer.into_parts();
+        let body = gather(body, LONGEST_ANSWER).await;
         let body =
             body.map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
-        Ok((head, body.to_bytes()))
+        Ok((head, body))
     }
 }
 

@@ -1,41 +1,32 @@
 //! A connection to a host: TCP, straight or through the operator's HTTP proxy, then TLS where it is spoken. Each has a
 //! limit of its own, so that a failure names what was waited for.
 
-use std::future::Future;
+use std::fmt::Debug;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, Write};
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use http::uri::Scheme;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::proxy::matcher::Matcher;
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use crate::socket::{Connector, Socket};
 
-type Tcp = TokioIo<Socket>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A connection. Boxed by its kind: what TLS has to remember takes a kilobyte, and one without it carries none of that.
-pub(super) trait Wire: Read + Write + Send + Unpin {}
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin + Debug {}
 
-impl<T: Read + Write + Send + Unpin> Wire for T {}
-
-impl Connection for Box<dyn Wire> {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + Debug> Wire for T {}
 
 /// How long a host is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -74,59 +65,30 @@ impl Dialer {
         Self { http, proxies: Arc::new(Matcher::from_env()), tls: Arc::new(tls), patience }
     }
 
-    async fn dial(mut self, to: Uri) -> Result<Box<dyn Wire>, BoxError> {
+    pub(super) async fn dial(&self, to: &Uri) -> Result<Box<dyn Wire>, BoxError> {
         let Patience { connect, tls } = *self.patience.lock();
-        // Of several addresses each gets its share.
-        self.http.set_connect_timeout(Some(connect));
-        let tcp = timeout(connect, self.tcp(to.clone())).await.map_err(|_| Slow::Connect(connect))?;
+        let tcp = timeout(connect, self.tcp(to, connect)).await.map_err(|_| Slow::Connect(connect))?;
         let tcp =
             tcp.map_err(|error| if timed_out(&*error) { Slow::Connect(connect).into() } else { error })?;
-        let mut https = HttpsConnector::from((Dialled(Some(tcp)), self.tls));
-        Ok(match timeout(tls, https.call(to)).await.map_err(|_| Slow::Tls(tls))?? {
-            MaybeHttpsStream::Http(tcp) => Box::new(tcp),
-            MaybeHttpsStream::Https(tls) => Box::new(tls),
-        })
+        if to.scheme() != Some(&Scheme::HTTPS) {
+            return Ok(Box::new(tcp));
+        }
+        let name = ServerName::try_from(host(to).to_owned())?;
+        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp);
+        Ok(Box::new(timeout(tls, handshake).await.map_err(|_| Slow::Tls(tls))??))
     }
 
-    async fn tcp(&mut self, to: Uri) -> Result<Tcp, BoxError> {
-        let intercept = if is_loopback(&to) { None } else { self.proxies.intercept(&to) };
-        let Some(intercept) = intercept else { return Ok(self.http.call(to).await?) };
-        let mut tunnel = Tunnel::new(intercept.uri().clone(), self.http.clone());
+    async fn tcp(&self, to: &Uri, patience: Duration) -> Result<Socket, BoxError> {
+        let mut http = self.http.clone();
+        // Of several addresses each gets its share.
+        http.set_connect_timeout(Some(patience));
+        let intercept = if is_loopback(to) { None } else { self.proxies.intercept(to) };
+        let Some(intercept) = intercept else { return Ok(http.call(to.clone()).await?.into_inner()) };
+        let mut tunnel = Tunnel::new(intercept.uri().clone(), http);
         if let Some(auth) = intercept.basic_auth() {
             tunnel = tunnel.with_auth(auth.clone());
         }
-        Ok(tunnel.call(to).await?)
-    }
-}
-
-impl Service<Uri> for Dialer {
-    type Response = Box<dyn Wire>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::poll_ready(&mut self.http, context).map_err(Into::into)
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        Box::pin(self.clone().dial(to))
-    }
-}
-
-/// A TCP connection that is there, for what comes on top of it.
-struct Dialled(Option<Tcp>);
-
-impl Service<Uri> for Dialled {
-    type Response = Tcp;
-    type Error = io::Error;
-    type Future = std::future::Ready<io::Result<Tcp>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        std::future::ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+        Ok(tunnel.call(to.clone()).await?.into_inner())
     }
 }
 
@@ -136,6 +98,11 @@ fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let host = host(uri);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A name or an address, without the brackets of one of IPv6.
+fn host(uri: &Uri) -> &str {
+    uri.host().unwrap_or_default().trim_matches(['[', ']'])
 }
