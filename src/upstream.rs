@@ -17,6 +17,8 @@ mod catalogue;
 mod dial;
 mod link;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use dial::Patience;

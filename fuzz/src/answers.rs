@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http1::Body;
+use http1::head::Reader;
 use wire::completion::Completion;
 use wire::rate::{self, Dialect};
 use wire::sse::{Decoder, Frame};
@@ -33,6 +35,34 @@ pub fn events(data: &[u8]) {
     // A key may be written with escapes.
     let may_finish = cut.iter().any(finishes) || contains(stream, b"\\u");
     assert!(!watched.is_whole() || may_finish, "whole without a finish reason: {steps:?}");
+}
+
+/// A connection that is read in parts as for [`events`]: the same head and content come out as at once, or none either way, and
+/// there is no more content than was read.
+pub fn http(data: &[u8]) {
+    let [parts, read @ ..] = data else { return };
+    let size = read.len().div_ceil(usize::from(*parts).max(1)).max(1);
+    let (whole, cut) = (received(std::iter::once(read)), received(read.chunks(size)));
+    assert_eq!(whole, cut, "a cut changed an answer");
+    assert!(whole.is_none_or(|(_, content, _)| content.len() <= read.len()), "content out of nothing");
+}
+
+/// The head, the content, and whether that is all of it; `None` where it is no answer.
+fn received<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<(String, Vec<u8>, bool)> {
+    let (mut reader, mut begun, mut content) = (Reader::default(), None, BytesMut::new());
+    for part in parts {
+        match &mut begun {
+            Some((_, body)) => drop(Body::take(body, part, &mut content).ok()?),
+            None => {
+                let Some((head, rest)) = reader.feed(part).ok()? else { continue };
+                let mut body = Body::new(head.framing);
+                body.take(&rest, &mut content).ok()?;
+                begun = Some((format!("{head:?}"), body));
+            }
+        }
+    }
+    let (head, mut body) = begun?;
+    Some((head, content.to_vec(), body.close().is_ok()))
 }
 
 fn frames<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<Frame> {

@@ -16,7 +16,7 @@ pub mod seeds;
 
 use serde_json::Value;
 
-pub use answers::{answer, events, headers, repair};
+pub use answers::{answer, events, headers, http, repair};
 pub use inputs::{request, settings};
 
 /// What was taken for JSON, read by another reader. `None`: it holds what that one can't keep, though it is JSON: half of a

@@ -11,6 +11,13 @@ pub const EVENTS: &[&str] = &[
     "\u{1}id: 7\rdata: lone\r\rdata\n\n\n\ndata:x\r\ndata: y\r\n\r\n",
 ];
 
+/// For [`http`](crate::http).
+pub const HTTP: &[&str] = &[
+    "\u{9}HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n7;a=b\r\ndata: x\r\n2\r\n\n\n\r\n0\r\na: b\r\n\r\n",
+    "\u{5}HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\nContent-Length: 2\r\nconnection: close\r\n\r\n{}",
+    "\u{2}HTTP/1.0 200 \r\nserver: x\n\n{\"data\":[]}",
+];
+
 /// For [`repair`](crate::repair).
 pub const REPAIRS: &[&str] = &[
     "\u{5}data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"So.\\n<tool_call>\\n<function=ls>\\n\"}}]}\n\n\

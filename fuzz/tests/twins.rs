@@ -79,6 +79,11 @@ proptest! {
     }
 
     #[test]
+    fn http(data in from(seeds::HTTP)) {
+        fuzz::http(&data.0);
+    }
+
+    #[test]
     fn answers(data in from(seeds::ANSWERS)) {
         fuzz::answer(&data.0);
     }

@@ -40,7 +40,7 @@ pub enum Lost {
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
     /// Something else came.
-    #[error("the answer can't be read: {0}")]
+    #[error(transparent)]
     Malformed(#[from] Malformed),
 }
 

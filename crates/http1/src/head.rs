@@ -71,7 +71,7 @@ fn parse(read: &Bytes) -> Result<Option<(Head, usize)>, Malformed> {
         headers.append(name, value.map_err(|_| Error::HeaderValue)?);
     }
     let is_1_1 = parsed.version == Some(1);
-    let framing = framing(status, &headers)?;
+    let framing = framing(status, is_1_1, &headers)?;
     let keeps_alive = is_1_1
         && framing != Framing::UntilClose
         && !tokens(&headers, header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"close"))
@@ -81,11 +81,14 @@ fn parse(read: &Bytes) -> Result<Option<(Head, usize)>, Malformed> {
 }
 
 /// RFC 9112, section 6.3.
-fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, Malformed> {
+fn framing(status: StatusCode, is_1_1: bool, headers: &HeaderMap) -> Result<Framing, Malformed> {
     if status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Length(0));
     }
     if let Some(last) = tokens(headers, header::TRANSFER_ENCODING).last() {
+        if !is_1_1 || !headers.get_all(header::TRANSFER_ENCODING).iter().all(|value| value.to_str().is_ok()) {
+            return Err(Malformed::Encoding);
+        }
         let is_chunked = last.eq_ignore_ascii_case(b"chunked");
         return Ok(if is_chunked { Framing::Chunked } else { Framing::UntilClose });
     }
@@ -184,6 +187,10 @@ mod tests {
     fn what_is_no_head_is_refused() {
         assert_eq!(read("SSH-2.0-OpenSSH\r\n").map(|_| ()), Err(Malformed::Head(Error::Version)));
         assert_eq!(read("HTTP/1.1 101 Switching\r\n\r\n").map(|_| ()), Err(Malformed::Switched));
+        for (version, encoding) in [("1.0", "chunked"), ("1.1", "\u{e9}, chunked")] {
+            let text = format!("HTTP/{version} 200 OK\r\ntransfer-encoding: {encoding}\r\n\r\n");
+            assert_eq!(read(&text).map(|_| ()), Err(Malformed::Encoding), "{text}");
+        }
         let mut reader = Reader::default();
         let start = reader.feed(b"HTTP/1.1 200 OK\r\na: ").map(|_| ());
         let long = reader.feed(&vec![b'a'; MAX_HEAD]).map(|_| ());

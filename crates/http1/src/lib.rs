@@ -23,13 +23,16 @@ use thiserror::Error;
 pub enum Malformed {
     /// No status line, or no header line.
     #[error("its head is malformed: {0}")]
-    Head(#[from] httparse::Error),
+    Head(httparse::Error),
     /// More than [`head::MAX_HEAD`] bytes without an end.
     #[error("its head is longer than {} bytes", head::MAX_HEAD)]
     LongHead,
     /// Another protocol, which nobody asked for.
     #[error("it switches to another protocol")]
     Switched,
+    /// Not one that there is. HTTP/1.0 has none.
+    #[error("its Transfer-Encoding is malformed, or is none of its version")]
+    Encoding,
     /// Not one number.
     #[error("its Content-Length is malformed")]
     Length,
@@ -39,6 +42,13 @@ pub enum Malformed {
     /// A line of this kind that does not end.
     #[error("what stands around a chunk of it is too long")]
     LongLine,
+}
+
+// Not its source: without what it is about, "invalid HTTP version" says too little.
+impl From<httparse::Error> for Malformed {
+    fn from(error: httparse::Error) -> Self {
+        Self::Head(error)
+    }
 }
 
 /// A connection that ended in the middle of an answer.

@@ -1,0 +1,4 @@
+//! [`fuzz::http`] for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::http(data));
