@@ -20,15 +20,15 @@ pub(crate) struct Gathered {
 
 /// There is more of it than there may be.
 #[derive(Debug, Error)]
-#[error("there are more than {0} bytes of it")]
+#[error("it is longer than {0} bytes")]
 pub(crate) struct TooMuch(usize);
 
-/// Why there is no whole.
+/// Why there is no whole answer.
 #[derive(Debug, Error)]
 pub(crate) enum Partly<E> {
-    #[error(transparent)]
+    #[error("its answer broke off: {0}")]
     Broken(E),
-    #[error(transparent)]
+    #[error("its answer is no use: {0}")]
     TooMuch(#[from] TooMuch),
 }
 

@@ -15,6 +15,7 @@ use crate::target::Target;
 
 mod catalogue;
 mod dial;
+mod flow;
 mod link;
 mod pool;
 #[cfg(test)]
@@ -22,7 +23,8 @@ mod tests;
 mod tls;
 
 pub use dial::Patience;
-use link::{Flow, Link, Outgoing};
+use flow::Flow;
+use link::{Link, Outgoing};
 use pool::{Origin, Pool};
 pub use tls::TlsError;
 

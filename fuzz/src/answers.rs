@@ -51,14 +51,12 @@ pub fn http(data: &[u8]) {
 fn received<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<(String, Vec<u8>, bool)> {
     let (mut reader, mut begun, mut content) = (Reader::default(), None, BytesMut::new());
     for part in parts {
-        match &mut begun {
-            Some((_, body)) => drop(Body::take(body, part, &mut content).ok()?),
-            None => {
-                let Some((head, rest)) = reader.feed(part).ok()? else { continue };
-                let mut body = Body::new(head.framing);
-                body.take(&rest, &mut content).ok()?;
-                begun = Some((format!("{head:?}"), body));
-            }
+        if let Some((_, body)) = &mut begun {
+            Body::take(body, part, &mut content).ok()?;
+        } else if let Some((head, rest)) = reader.feed(part).ok()? {
+            let mut body = Body::new(head.framing);
+            body.take(&rest, &mut content).ok()?;
+            begun = Some((format!("{head:?}"), body));
         }
     }
     let (head, mut body) = begun?;

@@ -149,7 +149,7 @@ fn mending(request: &ChatRequest, repairs: Repairs) -> Mending<'_> {
 async fn whole(body: Incoming, request: &ChatRequest, rules: &[Rule]) -> Result<Completion, Failure> {
     let body = gather(body, MAX_ANSWER)
         .await
-        .map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
+        .map_err(|partly| Failure::new(Kind::Connection, partly.to_string()))?;
     Completion::parse(&body, &request.model).map_err(|error| match error {
         NoCompletion::Error(error) => Failure::in_answer(error, rules),
         NoCompletion::Other(what) => Failure::new(Kind::NoCompletion, format!("answered 200 with {what}")),

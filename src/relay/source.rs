@@ -22,6 +22,7 @@ const MAX_PREAMBLE: usize = 256 * 1024;
 /// So many bytes of calls are held back at the most: a minute of an engine that writes 50 tokens a second, each an event
 /// of its own. Whoever waits has heard nothing until then.
 const MAX_HELD: usize = 1024 * 1024;
+
 /// Events as they come from the provider.
 #[derive(Debug)]
 pub struct Source {
@@ -75,6 +76,7 @@ impl Source {
     ///
     /// The failure of a stream that has none.
     pub async fn begin(&mut self, rules: &[Rule], reservation: &mut Reservation) -> Result<(), Failure> {
+        let mut own = 0;
         loop {
             let payload = poll_fn(|context| self.poll_events(context)).await;
             reservation.counted(self.stream.counted());
@@ -87,10 +89,20 @@ impl Source {
             let why = match self.end {
                 Some(_) => Kind::EmptyStream,
                 None if self.held > MAX_PREAMBLE => Kind::NoCompletion,
-                None => continue,
+                None => {
+                    own = self.own(own);
+                    continue;
+                }
             };
             return Err(Failure::new(why, "sent a stream without payload"));
         }
+    }
+
+    /// Copies what is ready behind the first `own`, which have been copied; how many have now. Each is a slice of what came
+    /// with it, up to 16 KiB where that was compressed, and would keep all of it for as long as it is held back.
+    fn own(&mut self, own: usize) -> usize {
+        self.ready.iter_mut().skip(own).for_each(|held| *held = Bytes::copy_from_slice(held));
+        self.ready.len()
     }
 
     /// Reads up to the commit point of a stream that has begun and that somebody else could still give in its place.
@@ -108,7 +120,9 @@ impl Source {
         reservation: &mut Reservation,
     ) -> Result<(), Failure> {
         let mut silence = pin!(sleep(idle));
+        let mut own = 0;
         while !self.says && !self.stream.is_whole() && self.held <= MAX_HELD {
+            own = self.own(own);
             let chunks = self.stream.chunks();
             let heard = poll_fn(|context| match self.poll_events(context) {
                 Poll::Ready(_) => Poll::Ready(true),

@@ -46,8 +46,7 @@ impl Upstream {
         let answer = self.ask(&Method::GET, &uri, headers, None, Arc::default()).await?;
         let (head, body) = answer.into_parts();
         let body = gather(body, LONGEST_ANSWER).await;
-        let body =
-            body.map_err(|error| Failure::new(Kind::Connection, format!("its answer broke off: {error}")))?;
+        let body = body.map_err(|partly| Failure::new(Kind::Connection, partly.to_string()))?;
         Ok((head, body))
     }
 }

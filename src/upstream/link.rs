@@ -6,23 +6,24 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::Response;
-use http_body::{Body, Frame, SizeHint};
 use http1::head::Reader;
 use http1::{Head, Incomplete, Malformed};
 use thiserror::Error;
 use tokio::io::ReadBuf;
+use tokio::task::coop::unconstrained;
 
 use super::dial::Wire;
+use super::flow::Flow;
 use super::pool::{Origin, Pool};
 
 /// How much is read at once, in bytes.
@@ -49,14 +50,17 @@ pub(super) struct Outgoing {
     /// What is not written yet. It begins with the head, which holds a key.
     pieces: VecDeque<Bytes>,
     is_flushed: bool,
-    /// Set with the first byte: from then on the provider may have seen it.
+    /// Why no more of it can be written.
+    failed: Option<io::Error>,
+    /// Set with the first byte: from then on the provider may have seen it. Behind TLS a part may be on its way earlier, of a
+    /// request that will never be whole.
     sent: Arc<AtomicBool>,
 }
 
 impl Outgoing {
     pub(super) fn new(head: Bytes, body: &[Bytes], sent: Arc<AtomicBool>) -> Self {
         let pieces = std::iter::once(head).chain(body.iter().filter(|piece| !piece.is_empty()).cloned());
-        Self { pieces: pieces.collect(), is_flushed: false, sent }
+        Self { pieces: pieces.collect(), is_flushed: false, failed: None, sent }
     }
 
     /// Whether the other side may have seen something of it.
@@ -64,7 +68,19 @@ impl Outgoing {
         self.sent.load(Ordering::Relaxed)
     }
 
-    fn poll_write(&mut self, wire: &mut dyn Wire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn is_flushed(&self) -> bool {
+        self.is_flushed
+    }
+
+    /// Ready once it is written, or can't be.
+    fn poll_write(&mut self, wire: &mut dyn Wire, context: &mut Context<'_>) -> Poll<()> {
+        if self.failed.is_none() {
+            self.failed = ready!(self.poll_pieces(wire, context)).err();
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_pieces(&mut self, wire: &mut dyn Wire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES];
             slices.iter_mut().zip(&self.pieces).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
@@ -125,21 +141,21 @@ impl Link {
         }
     }
 
-    /// Reads while it writes: an answer may come before all of its request is taken.
+    /// Reads while it writes: an answer may come before all of its request is taken, and whoever refuses one may close its
+    /// connection before that. What it has said counts.
     fn poll_head(
         &mut self,
         request: &mut Outgoing,
         reader: &mut Reader,
         context: &mut Context<'_>,
     ) -> Poll<Result<(Head, Bytes), Lost>> {
-        let written = request.poll_write(&mut *self.wire, context);
-        let head = self.poll_answer(reader, context);
-        match (written, head) {
-            // Whoever refuses a request may close its connection before all of it is there; what it said counts.
-            (_, Poll::Ready(Ok(head))) => Poll::Ready(Ok(head)),
-            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error.into())),
-            (_, head) => head,
-        }
+        let _ = self.poll_write(request, context);
+        let head = ready!(self.poll_answer(reader, context));
+        Poll::Ready(head.map_err(|lost| request.failed.take().map_or(lost, Lost::from)))
+    }
+
+    pub(super) fn poll_write(&mut self, request: &mut Outgoing, context: &mut Context<'_>) -> Poll<()> {
+        request.poll_write(&mut *self.wire, context)
     }
 
     fn poll_answer(
@@ -158,7 +174,7 @@ impl Link {
     }
 
     /// What `take` makes of what comes next; nothing comes at the end.
-    fn poll_read<T>(
+    pub(super) fn poll_read<T>(
         &mut self,
         context: &mut Context<'_>,
         take: impl FnOnce(&[u8]) -> T,
@@ -171,124 +187,8 @@ impl Link {
 
     /// Whether another request may be asked here, as far as can be seen from this side: nothing has come, not even the end.
     pub(super) fn is_idle(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop()), |_| ()).is_pending()
-    }
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub struct Flow {
-    content: Content,
-    /// `None` once the answer is over.
-    link: Option<Box<Link>>,
-    pool: Arc<Pool>,
-    /// What was read behind the head.
-    rest: Bytes,
-    /// Where the answer came before all of its request was sent.
-    unsent: Option<Box<Outgoing>>,
-}
-
-#[derive(Debug)]
-struct Content {
-    body: http1::Body,
-    /// Its connection may be used again.
-    keeps_alive: bool,
-}
-
-impl Content {
-    /// The content of what was read; nothing is at the end.
-    fn take(&mut self, read: &[u8]) -> Result<Bytes, Lost> {
-        if read.is_empty() {
-            self.body.close()?;
-            return Ok(Bytes::new());
-        }
-        let mut content = BytesMut::with_capacity(read.len());
-        let behind = self.body.take(read, &mut content)?;
-        // Nobody has asked for it.
-        self.keeps_alive &= behind.is_empty();
-        Ok(content.freeze())
-    }
-}
-
-impl Flow {
-    fn answer(
-        link: Box<Link>,
-        head: Head,
-        rest: Bytes,
-        request: Outgoing,
-        pool: &Arc<Pool>,
-    ) -> Response<Self> {
-        let content = Content { body: http1::Body::new(head.framing), keeps_alive: head.keeps_alive };
-        let unsent = (!request.is_flushed).then(|| Box::new(request));
-        let mut flow = Self { content, link: Some(link), pool: Arc::clone(pool), rest, unsent };
-        if flow.content.body.is_over() {
-            flow.content.keeps_alive &= flow.rest.is_empty();
-            flow.end();
-        }
-        let mut answer = Response::new(flow);
-        *answer.status_mut() = head.status;
-        *answer.headers_mut() = head.headers;
-        answer
-    }
-
-    /// The next content; none at the end.
-    fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Lost>> {
-        let Self { content, link: Some(link), rest, unsent, .. } = self else {
-            return Poll::Ready(Ok(Bytes::new()));
-        };
-        // Where that fails, what still comes says more.
-        if let Some(request) = unsent
-            && let Poll::Ready(Ok(())) = request.poll_write(&mut *link.wire, context)
-        {
-            *unsent = None;
-        }
-        while !content.body.is_over() {
-            let found = match std::mem::take(rest) {
-                read if read.is_empty() => ready!(link.poll_read(context, |read| content.take(read)))??,
-                read => content.take(&read)?,
-            };
-            if !found.is_empty() {
-                return Poll::Ready(Ok(found));
-            }
-        }
-        Poll::Ready(Ok(Bytes::new()))
-    }
-
-    /// The connection is used again where it can be.
-    fn end(&mut self) {
-        if let Some(link) = self.link.take()
-            && self.content.body.is_over()
-            && self.content.keeps_alive
-            && self.unsent.is_none()
-        {
-            self.pool.put(link);
-        }
-    }
-}
-
-impl Body for Flow {
-    type Data = Bytes;
-    type Error = Lost;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Lost>>> {
-        let found = ready!(self.poll_content(context));
-        if found.is_err() || self.content.body.is_over() {
-            self.end();
-        }
-        Poll::Ready(match found {
-            Ok(bytes) if bytes.is_empty() => None,
-            found => Some(found.map(Frame::data)),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.link.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.content.body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        // Whoever has read much is told that nothing came, so that others go first.
+        let nothing = unconstrained(poll_fn(|context| self.poll_read(context, |_| ())));
+        pin!(nothing).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }

@@ -74,15 +74,20 @@ impl Pool {
     /// Closes what has waited too long or was closed by the other side. Whether any are left.
     fn look(&self) -> bool {
         let mut idle = self.idle.lock();
+        let mut over = Vec::new();
         for waiting in idle.links.values_mut() {
-            waiting.retain_mut(|waiting| {
+            over.extend(waiting.extract_if(.., |waiting| {
                 waiting.rounds += 1;
-                waiting.rounds < ROUNDS && waiting.link.is_idle()
-            });
+                waiting.rounds >= ROUNDS || !waiting.link.is_idle()
+            }));
         }
         idle.links.retain(|_, waiting| !waiting.is_empty());
         idle.is_kept = !idle.links.is_empty();
-        idle.is_kept
+        let is_kept = idle.is_kept;
+        // Nobody waits while they are closed.
+        drop(idle);
+        drop(over);
+        is_kept
     }
 }
 

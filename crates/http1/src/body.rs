@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{Incomplete, Malformed};
 
-/// The longest line around a chunk, in bytes, and all trailers together.
-const MAX_LINES: u16 = 16 * 1024;
+/// What may stand around the chunks of a body besides their sizes, in bytes.
+const MAX_EXTRA: u16 = 16 * 1024;
 /// As many as 64 bits have.
 const MAX_DIGITS: u8 = 16;
 
@@ -24,6 +24,8 @@ pub enum Framing {
 #[derive(Debug)]
 pub struct Body {
     at: At,
+    /// How much there has been besides sizes and content.
+    extra: u16,
 }
 
 /// What comes next.
@@ -37,10 +39,13 @@ enum At {
         size: u64,
         digits: u8,
     },
-    /// Whatever else stands in the line of a size.
+    /// Blanks behind a size.
+    SizeEnd {
+        size: u64,
+    },
+    /// Whatever else stands in its line.
     Extension {
         size: u64,
-        length: u16,
     },
     SizeLf {
         size: u64,
@@ -50,13 +55,8 @@ enum At {
     ChunkCr,
     ChunkLf,
     /// A header line behind the last chunk, passed over; an empty one is the end.
-    Trailer {
-        part: Part,
-        length: u16,
-    },
-    TrailerLf {
-        length: u16,
-    },
+    Trailer(Part),
+    TrailerLf,
     EndLf,
 }
 
@@ -80,7 +80,7 @@ impl Body {
             Framing::Chunked => SIZE,
             Framing::UntilClose => At::UntilClose,
         };
-        Self { at }
+        Self { at, extra: 0 }
     }
 
     /// Whether nothing more belongs to it.
@@ -126,6 +126,12 @@ impl Body {
                 }
                 line => {
                     *line = line.next(read[0])?;
+                    if matches!(line, At::SizeEnd { .. } | At::Extension { .. } | At::Trailer(_)) {
+                        self.extra += 1;
+                        if self.extra > MAX_EXTRA {
+                            return Err(Malformed::TooMuch);
+                        }
+                    }
                     read = &read[1..];
                 }
             }
@@ -164,31 +170,22 @@ impl At {
                 Some(digit) if *digits < MAX_DIGITS => {
                     Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
                 }
-                None if *digits > 0 => match byte {
-                    b'\r' => Self::SizeLf { size: *size },
-                    b';' | b' ' | b'\t' => Self::Extension { size: *size, length: 0 },
-                    _ => return Err(Malformed::Chunk),
-                },
+                None if *digits > 0 => Self::SizeEnd { size: *size }.next(byte)?,
                 _ => return Err(Malformed::Chunk),
             },
-            (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size: *size },
-            (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer { part: Part::Start, length: 0 },
+            (Self::SizeEnd { size } | Self::Extension { size }, b'\r') => Self::SizeLf { size: *size },
+            (Self::SizeEnd { size }, b' ' | b'\t') => Self::SizeEnd { size: *size },
+            (Self::SizeEnd { size }, b';') => Self::Extension { size: *size },
+            (Self::SizeLf { size: 0 } | Self::TrailerLf, b'\n') => Self::Trailer(Part::Start),
             (Self::SizeLf { size }, b'\n') => Self::Chunk(*size),
             (Self::ChunkCr, b'\r') => Self::ChunkLf,
             (Self::ChunkLf, b'\n') => SIZE,
-            (Self::Trailer { part: Part::Start, .. }, b'\r') => Self::EndLf,
-            (Self::Trailer { part: Part::Value, length }, b'\r') => Self::TrailerLf { length: *length },
-            (Self::TrailerLf { length }, b'\n') => Self::Trailer { part: Part::Start, length: *length },
+            (Self::Trailer(Part::Start), b'\r') => Self::EndLf,
+            (Self::Trailer(Part::Value), b'\r') => Self::TrailerLf,
             (Self::EndLf, b'\n') => Self::Over,
             // A line that ends without its CR is where two readers may part.
-            (_, b'\n') => return Err(Malformed::Chunk),
-            (Self::Extension { length: MAX_LINES, .. } | Self::Trailer { length: MAX_LINES, .. }, _) => {
-                return Err(Malformed::LongLine);
-            }
-            (Self::Extension { size, length }, _) => Self::Extension { size: *size, length: length + 1 },
-            (Self::Trailer { part, length }, _) => {
-                Self::Trailer { part: part.next(byte)?, length: length + 1 }
-            }
+            (Self::Extension { size }, _) if byte != b'\n' => Self::Extension { size: *size },
+            (Self::Trailer(part), _) => Self::Trailer(part.next(byte)?),
             _ => return Err(Malformed::Chunk),
         })
     }
@@ -294,6 +291,7 @@ mod tests {
             "0\r\na: b\n\r\n",
             "0\r\n\ra",
             "1 \r a",
+            "1 a\r\n",
             "00000000000000001\r\na",
             "0\r\na\r\n",
             "0\r\n: b\r\n",
@@ -306,14 +304,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_do_not_end_are_given_up() {
-        let long = "a".repeat(usize::from(MAX_LINES) + 1);
+    fn what_stands_around_chunks_is_bounded() {
+        let much = "a".repeat(usize::from(MAX_EXTRA) + 1);
         for start in ["1;", "0\r\n", "0\r\nb: c\r\na:"] {
             assert_eq!(
-                chunked(format!("{start}{long}").as_bytes()).map(|_| ()),
-                Err(Malformed::LongLine),
+                chunked(format!("{start}{much}").as_bytes()).map(|_| ()),
+                Err(Malformed::TooMuch),
                 "{start:?}"
             );
         }
+        // In all of a body, however little it is for each.
+        let chunks = "1;a\r\nx\r\n".repeat(usize::from(MAX_EXTRA));
+        assert_eq!(chunked(chunks.as_bytes()).map(|_| ()), Err(Malformed::TooMuch));
+        let chunks = "1\r\nx\r\n".repeat(usize::from(MAX_EXTRA));
+        assert!(chunked(chunks.as_bytes()).is_ok());
     }
 }

@@ -40,6 +40,10 @@ impl Reader {
     /// What can't be the head of an answer.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<(Head, Bytes)>, Malformed> {
         self.read.extend_from_slice(bytes);
+        // Empty lines before it, which `parse` would pass over each time anew.
+        while let Some(blank) = [&b"\n"[..], b"\r\n"].into_iter().find(|blank| self.read.starts_with(blank)) {
+            self.read.advance(blank.len());
+        }
         // A head ends with a line; one that comes byte by byte is not parsed for each.
         if memchr(b'\n', bytes).is_some() {
             let mut read = std::mem::take(&mut self.read).freeze();
@@ -75,9 +79,18 @@ fn parse(read: &Bytes) -> Result<Option<(Head, usize)>, Malformed> {
     let keeps_alive = is_1_1
         && framing != Framing::UntilClose
         && !tokens(&headers, header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"close"))
-        // Where there are two framings, somebody else may have believed the other one.
-        && !(headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH));
+        && !is_ambiguous(framing, &headers);
     Ok(Some((Head { status, headers, framing, keeps_alive }, length)))
+}
+
+/// Where a body may be framed in two ways, somebody else may have believed in the other one.
+fn is_ambiguous(framing: Framing, headers: &HeaderMap) -> bool {
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let mut lengths = tokens(headers, header::CONTENT_LENGTH).map(length);
+    match framing {
+        Framing::Length(said) => is_chunked || lengths.any(|length| length != Some(said)),
+        Framing::Chunked | Framing::UntilClose => lengths.next().is_some(),
+    }
 }
 
 /// RFC 9112, section 6.3.
@@ -140,7 +153,8 @@ mod tests {
     #[test]
     fn a_head_may_come_byte_by_byte() {
         let mut reader = Reader::default();
-        let text = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+        let text =
+            "\r\n\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
         let mut found = Vec::new();
         for byte in text.bytes() {
             found.extend(reader.feed(&[byte]).expect("no error"));
@@ -181,6 +195,9 @@ mod tests {
         assert!(!keeps("HTTP/1.1", ""));
         assert!(!keeps("HTTP/1.1", "content-length: 7\r\nconnection: x, Close\r\n"));
         assert!(!keeps("HTTP/1.1", "content-length: 7\r\ntransfer-encoding: chunked\r\n"));
+        let keeps = |lines: &str| head(&format!("HTTP/1.1 204 No Content\r\n{lines}\r\n")).keeps_alive;
+        assert!(keeps("") && keeps("content-length: 0\r\n"));
+        assert!(!keeps("content-length: 7\r\n") && !keeps("transfer-encoding: chunked\r\n"));
     }
 
     #[test]

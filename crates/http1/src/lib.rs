@@ -39,9 +39,9 @@ pub enum Malformed {
     /// Not the lines that must stand around a chunk.
     #[error("a chunk of it is malformed")]
     Chunk,
-    /// A line of this kind that does not end.
-    #[error("what stands around a chunk of it is too long")]
-    LongLine,
+    /// More than 16 KiB besides sizes and content.
+    #[error("what stands around its chunks is too long")]
+    TooMuch,
 }
 
 // Not its source: without what it is about, "invalid HTTP version" says too little.

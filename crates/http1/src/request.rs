@@ -11,11 +11,11 @@ pub fn head(
     headers: &[(HeaderName, HeaderValue)],
     length: Option<usize>,
 ) -> Bytes {
-    let path = to.path_and_query().map_or("/", |path| path.as_str());
+    let path = to.path_and_query().map_or("", |path| path.as_str());
     let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     let mut head = BytesMut::with_capacity(128 + path.len() + to.host().map_or(0, str::len) + lines);
     head.put_slice(method.as_str().as_bytes());
-    head.put_slice(b" ");
+    head.put_slice(if path.starts_with('/') { b" " } else { b" /" });
     head.put_slice(path.as_bytes());
     head.put_slice(b" HTTP/1.1\r\nhost: ");
     head.put_slice(to.host().unwrap_or_default().as_bytes());
@@ -70,6 +70,8 @@ mod tests {
 
     #[test]
     fn no_path_is_the_root() {
-        assert!(written("http://localhost", &[], None).starts_with("POST / HTTP/1.1\r\n"));
+        let first = |to| written(to, &[], None).lines().next().map(str::to_owned);
+        assert_eq!(first("http://localhost"), Some("POST / HTTP/1.1".to_owned()));
+        assert_eq!(first("http://localhost?a"), Some("POST /?a HTTP/1.1".to_owned()));
     }
 }

@@ -119,7 +119,7 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     let body = prop_oneof![
         2 => Just("hello".to_owned()),
         2 => "5\r\nhello\r\n0\r\n\r\n",
-        2 => "[0-9a-fA-F]{1,2}(;[a-z]{0,3})?\r\n[a-z]{0,9}(\r\n)?0\r\n(a: b\r\n)?\r\n",
+        2 => "[0-9a-fA-F]{1,2}[ \t]{0,2}(;[a-z]{0,3})?\r\n[a-z]{0,9}(\r\n)?0\r\n(a: b\r\n)?\r\n",
         1 => "[ -~\r\n]{0,20}",
     ];
     let end = prop_oneof![6 => Just("\r\n"), 1 => Just("\n"), 1 => Just(" \r\n")];
