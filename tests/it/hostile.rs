@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{self, HANG, post};
-use crate::compressed::bomb;
+use crate::compressed::{bomb, gzip};
 use crate::harness::question;
 use crate::process::Process;
 use crate::scripted::Scripted;
@@ -72,18 +72,24 @@ fn floods() -> Vec<Flood> {
         let head = format!("{status_line}\r\ncontent-type: {kind}\r\n{more}");
         Flood { name, stream, head, piece, times, status }
     };
+    let ok = "200 OK";
     let bomb = bomb(400);
     let packed =
         |status: &str| format!("{status}|content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len());
+    // Of each 16 KiB, three bytes are held back.
+    let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1},"pad":""#;
+    let much = format!("{usage}{}\"}}\n\n:\n\n", "a".repeat(16 * 1024 - usage.len() - 7));
+    let held = gzip(much.repeat(6_000).as_bytes());
+    let held_head = format!("{ok}|content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", held.len());
     let blanks = chunk(&vec![b' '; MIB]);
     let first = r#"{"model":"up","choices":[{"index":0,"delta":{"content":"once"}}]}"#;
     let begun = String::from_utf8(chunk(format!("data: {first}\n\n").as_bytes())).expect("text");
     let begun_event = String::from_utf8(chunk(b"data: ")).expect("text");
-    let ok = "200 OK";
     vec![
         flood("a compressed answer of 400 MiB", false, &packed(ok), bomb.clone(), 1, 503),
         flood("a compressed stream of 400 MiB", true, &packed(ok), bomb.clone(), 1, 503),
         flood("a compressed error of 400 MiB", false, &packed("500 Oops"), bomb.clone(), 1, 503),
+        flood("94 MiB of which little is held back", true, &held_head, held, 1, 503),
         flood("an error of 200 MiB", false, "500 Oops", blanks.clone(), 200, 503),
         flood("an answer of 200 MiB", false, ok, blanks.clone(), 200, 503),
         flood("a plain answer of 200 MiB to a stream", true, "200 OK\r\nx: y", blanks.clone(), 200, 503),
