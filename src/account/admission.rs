@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quota::{
-    Books, Cost, Dimension, Grant, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used, Window,
-};
+use quota::{Books, Cost, Dimension, Lesson, Level, Limit, Meter, Moment, Pass, Reading, Trip, Used, Window};
 use tokens::Range;
 use wire::Usage;
 
@@ -21,6 +19,9 @@ use crate::estimate::{Estimate, Prefix, Whose};
 use crate::failure::{Kind, Scope};
 
 mod leasing;
+mod permit;
+
+pub use permit::Permit;
 
 /// An answer that was cut off is charged this much more than was counted of it, in tokens.
 const CUT_MARGIN: u64 = 64;
@@ -69,33 +70,6 @@ pub struct Admission {
     /// All that were ever let in.
     requests: u64,
     terms: Terms,
-}
-
-/// One request's way through an account.
-#[derive(Debug)]
-pub struct Permit {
-    /// Taken when the books have been told the outcome.
-    grant: Option<Grant>,
-    /// Taken when the account's circuit has…
-    pass: Option<Pass>,
-    /// …and its model's.
-    model_pass: Option<Pass>,
-    estimate: Estimate,
-    cost: Cost,
-}
-
-impl Permit {
-    /// What the request was expected to cost.
-    #[must_use]
-    pub fn estimate(&self) -> Estimate {
-        self.estimate
-    }
-
-    /// Tokens set aside.
-    #[must_use]
-    pub fn reserved(&self) -> u64 {
-        self.cost.at_most
-    }
 }
 
 /// What followed from a provider's refusal for a quota.
