@@ -7,6 +7,10 @@ use crate::json;
 use crate::scan::{Scanner, Wrong};
 use crate::usage::Usage;
 
+mod reader;
+
+pub(crate) use reader::Reader;
+
 /// What matters of one `chat.completion.chunk`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk {
@@ -30,6 +34,8 @@ pub struct Chunk {
     pub parts: Parts,
     /// The provider failed, in band.
     pub error: Option<ProviderError>,
+    /// How many values it carries of the answer, finish reasons left out.
+    values: u32,
 }
 
 /// Where the parts of a choice stand in the data of an event; what is null counts as absent.
@@ -104,8 +110,7 @@ impl Chunk {
         let bit = 1u128.checked_shl(u32::try_from(index).unwrap_or(0)).unwrap_or(0);
         self.seen |= bit;
         if bytes > 0 {
-            // One chunk a token is usual; where several share a chunk, four bytes make one.
-            self.tokens += (bytes / 4).max(1);
+            self.tokens += tokens(bytes);
         }
         // Some engines send an empty one until there is one.
         let finish_reason = finish_reason.get().filter(|reason| json::says_something(reason));
@@ -143,6 +148,7 @@ impl Chunk {
                 return Ok(());
             };
             let size = value.len() as u64;
+            self.values += 1;
             match field {
                 CONTENT => parts.content = Some(json::span(data, value)),
                 TOOL_CALLS => parts.tool_calls = Some(json::span(data, value)),
@@ -159,6 +165,11 @@ impl Chunk {
 
 const CONTENT: usize = 0;
 const TOOL_CALLS: usize = 4;
+
+/// One chunk a token is usual; where several share a chunk, four bytes make one.
+fn tokens(bytes: u64) -> u64 {
+    (bytes / 4).max(1)
+}
 
 /// Whether a JSON string holds nothing but blanks and line ends.
 fn is_blank(value: &str) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Reader};
 use crate::error::ProviderError;
 use crate::json;
 use crate::repair::{Mended, Mender, Mending, Repair, Repairs};
@@ -26,6 +26,7 @@ pub struct ChatStream {
     seen: u128,
     finished: u128,
     done: bool,
+    reader: Reader,
     /// What is to be repaired.
     repairs: Repairs,
     mender: Option<Box<Mender>>,
@@ -76,6 +77,7 @@ impl ChatStream {
             seen: 0,
             finished: 0,
             done: false,
+            reader: Reader::default(),
             repairs: Repairs::NONE,
             mender: None,
             acted_done: false,
@@ -102,7 +104,7 @@ impl ChatStream {
             return self.other(frame);
         }
         let text = simdutf8::basic::from_utf8(&data).ok();
-        match text.and_then(|text| Chunk::parse(text).map(|chunk| (text, chunk))) {
+        match text.and_then(|text| self.reader.read(text).map(|chunk| (text, chunk))) {
             _ if named_error => Step::Failed(
                 ProviderError::parse(&data)
                     .unwrap_or_else(|| ProviderError::new("The provider sent an error event.")),
