@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokens::{Counter, Prefixes, Template, Vocabulary};
+use tokens::{Counter, Prefixes, TakesLong, Template, Vocabulary};
 use tokio::sync::Semaphore;
 use wire::ChatRequest;
 
@@ -109,10 +109,11 @@ impl<'a> Sizes<'a> {
         }
         for template in templates {
             let Some(index) = self.counters.index(template) else { continue };
-            if self.counts.get(index).is_some_and(|count| count.get().is_none())
-                && self.counters.takes_long(index, self.request)
-            {
-                let counted = self.counters.count_beside(index, self.request).await;
+            if self.counts.get(index).is_some_and(|count| count.get().is_none()) {
+                let counted = match self.counters.count_little(index, self.request) {
+                    Ok(counted) => counted,
+                    Err(TakesLong) => self.counters.count_beside(index, self.request).await,
+                };
                 let _ = self.counts.get(index).map(|count| count.set(counted));
             }
         }
@@ -167,9 +168,9 @@ impl Counters {
         self.by_template.get(index)?.count(request.each_message(), tools(request))
     }
 
-    fn takes_long(&self, index: usize, request: &ChatRequest) -> bool {
-        let new = |counter: &Counter| counter.new_bytes(request.each_message(), tools(request));
-        self.by_template.get(index).is_some_and(|counter| new(counter) > MOST_INLINE)
+    fn count_little(&self, index: usize, request: &ChatRequest) -> Result<Option<u64>, TakesLong> {
+        let counter = self.by_template.get(index);
+        counter.map_or(Ok(None), |it| it.count_little(request.each_message(), tools(request), MOST_INLINE))
     }
 
     async fn count_beside(self: &Arc<Self>, index: usize, request: &ChatRequest) -> Option<u64> {

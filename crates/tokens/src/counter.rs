@@ -60,6 +60,10 @@ struct Piece {
     kind: Kind,
 }
 
+/// More of a request is new than is to be counted at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakesLong;
+
 /// What stands between messages.
 #[derive(Clone, Copy, Debug)]
 struct Constants {
@@ -107,10 +111,29 @@ impl Counter {
     /// The same, by part.
     #[must_use]
     pub fn parts<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> Option<Parts> {
-        let vocabulary = Vocabulary::get()?;
-        let (has_tools, asked) = asked(messages, tools);
-        let mut pieces = self.pieces(vocabulary, &asked)?.into_iter();
+        self.parts_of_little(messages, tools, usize::MAX).ok().flatten()
+    }
 
+    fn parts_of_little<'a>(
+        &self,
+        messages: impl IntoIterator<Item = &'a [u8]>,
+        tools: &'a [u8],
+        most: usize,
+    ) -> Result<Option<Parts>, TakesLong> {
+        let (has_tools, asked) = asked(messages, tools);
+        let remembered = self.remembered(&asked);
+        let new = remembered.iter().zip(&asked).filter(|((_, piece), _)| piece.is_none());
+        if new.map(|(_, (json, _))| json.len()).sum::<usize>() > most {
+            return Err(TakesLong);
+        }
+        let Some(vocabulary) = Vocabulary::get() else { return Ok(None) };
+        let pieces = self.pieces(vocabulary, &asked, remembered);
+        Ok(pieces.and_then(|pieces| self.joined(vocabulary, pieces, has_tools)))
+    }
+
+    /// What the pieces come to.
+    fn joined(&self, vocabulary: Vocabulary, pieces: Vec<Piece>, has_tools: bool) -> Option<Parts> {
+        let mut pieces = pieces.into_iter();
         let mut parts = Parts::default();
         if has_tools {
             parts.tools = u64::from(pieces.next()?.tokens?);
@@ -139,14 +162,18 @@ impl Counter {
         Some(parts)
     }
 
-    /// How many bytes of a request are not remembered, so that counting it takes longer than hashing it.
-    #[must_use]
-    pub fn new_bytes<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> usize {
-        let (_, asked) = asked(messages, tools);
-        let keys: Vec<u128> = asked.iter().map(|(json, place)| self.key(json, *place)).collect();
-        let mut memo = self.memo.lock();
-        let new = asked.iter().zip(keys).filter(|(_, key)| memo.get(*key).is_none());
-        new.map(|((json, _), _)| json.len()).sum()
+    /// The same as [`count`](Self::count), where no more than `most` bytes of it are new: it then takes little longer than hashing.
+    ///
+    /// # Errors
+    ///
+    /// More are, and nothing was counted.
+    pub fn count_little<'a>(
+        &self,
+        messages: impl IntoIterator<Item = &'a [u8]>,
+        tools: &'a [u8],
+        most: usize,
+    ) -> Result<Option<u64>, TakesLong> {
+        self.parts_of_little(messages, tools, most).map(|parts| parts.map(Parts::total))
     }
 
     /// The tokens of an answer: its text, its calls of tools by name and arguments (JSON), and the end of the turn.
@@ -170,23 +197,33 @@ impl Counter {
         Some(vocabulary.count(out.strip_prefix('\n').unwrap_or(&out)) + 1)
     }
 
+    /// The key of each piece, and the piece where it is remembered.
+    fn remembered(&self, asked: &[(&[u8], Place)]) -> Vec<(u128, Option<Piece>)> {
+        let mut pieces: Vec<_> = asked.iter().map(|(json, place)| (self.key(json, *place), None)).collect();
+        let mut memo = self.memo.lock();
+        for (key, piece) in &mut pieces {
+            *piece = memo.get(*key);
+        }
+        pieces
+    }
+
     /// Each piece from memory, or counted; `None` if more is new than is counted at a time.
-    fn pieces(&self, vocabulary: Vocabulary, asked: &[(&[u8], Place)]) -> Option<Vec<Piece>> {
-        let keys: Vec<u128> = asked.iter().map(|(json, place)| self.key(json, *place)).collect();
-        let mut pieces: Vec<Option<Piece>> = {
-            let mut memo = self.memo.lock();
-            keys.iter().map(|key| memo.get(*key)).collect()
-        };
+    fn pieces(
+        &self,
+        vocabulary: Vocabulary,
+        asked: &[(&[u8], Place)],
+        mut remembered: Vec<(u128, Option<Piece>)>,
+    ) -> Option<Vec<Piece>> {
         let mut left = MOST_NEW;
         let mut new = Vec::new();
-        for ((piece, key), (json, place)) in pieces.iter_mut().zip(keys).zip(asked) {
+        for ((key, piece), (json, place)) in remembered.iter_mut().zip(asked) {
             if piece.is_some() || json.len() > left {
                 continue;
             }
             left -= json.len();
             let counted = self.piece(vocabulary, json, *place);
             *piece = Some(counted);
-            new.push((key, counted));
+            new.push((*key, counted));
         }
         if !new.is_empty() {
             let mut memo = self.memo.lock();
@@ -194,7 +231,7 @@ impl Counter {
                 memo.put(key, piece);
             }
         }
-        pieces.into_iter().collect()
+        remembered.into_iter().map(|(_, piece)| piece).collect()
     }
 
     fn key(&self, json: &[u8], place: Place) -> u128 {

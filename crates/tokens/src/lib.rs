@@ -25,7 +25,7 @@ pub mod template;
 pub mod vocabulary;
 
 pub use calibration::{Calibration, Range};
-pub use counter::{Counter, Parts};
+pub use counter::{Counter, Parts, TakesLong};
 pub use estimate::{estimate, estimate_chat};
 pub use prefix::Prefixes;
 pub use template::Template;

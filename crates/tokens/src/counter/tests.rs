@@ -58,14 +58,20 @@ fn what_is_remembered_is_not_new() {
     let counter = counter(Template::Qwen3CoderLaunch);
     let messages =
         bytes(&[json!({"role": "user", "content": "hi"}), json!({"role": "user", "content": "more"})]);
-    let new =
-        |messages: &[Vec<u8>], tools: &[u8]| counter.new_bytes(messages.iter().map(Vec::as_slice), tools);
-    assert_eq!(new(&messages[..1], b"[]"), messages[0].len());
-    assert!(count(&counter, &messages[..1], b"").is_some());
-    assert_eq!(new(&messages[..1], b"[]"), 0);
-    assert_eq!(new(&messages, b""), messages[1].len());
+    let little = |messages: &[Vec<u8>], tools: &[u8], most| {
+        counter.count_little(messages.iter().map(Vec::as_slice), tools, most)
+    };
+    let (first, second) = (messages[0].len(), messages[1].len());
+    assert_eq!(little(&messages[..1], b"[]", first - 1), Err(TakesLong));
+    let one = count(&counter, &messages[..1], b"");
+    assert!(one.is_some());
+    assert_eq!(little(&messages[..1], b"[]", 0), Ok(one));
+    assert_eq!(little(&messages, b"", second - 1), Err(TakesLong));
     // With tools the first message is another piece.
-    assert_eq!(new(&messages[..1], b"[1]"), messages[0].len() + 3);
+    assert_eq!(little(&messages[..1], b"[1]", first + 2), Err(TakesLong));
+    assert_eq!(little(&messages[..1], b"[]", 0), Ok(one), "nothing was counted that takes long");
+    let both = count(&counter, &messages, b"");
+    assert_eq!((little(&messages, b"", 0), both.is_some()), (Ok(both), true));
 }
 
 #[test]
