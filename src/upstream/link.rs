@@ -173,7 +173,7 @@ impl Link {
         }
     }
 
-    /// What `take` makes of what comes next; nothing comes at the end.
+    /// What `take` makes of what comes next; an empty read is the end.
     pub(super) fn poll_read<T>(
         &mut self,
         context: &mut Context<'_>,
