@@ -72,14 +72,33 @@ async fn tunnel(mut socket: TcpStream, targets: Arc<Mutex<Vec<String>>>, accepto
         return;
     }
     let Ok(mut socket) = acceptor.accept(socket).await else { return };
-    if head(&mut socket).await.is_some() {
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
-            ANSWER.len()
-        );
-        let _ = socket.write_all(answer.as_bytes()).await;
-        let _ = socket.shutdown().await;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
+        ANSWER.len()
+    );
+    while let Some(asked) = request(&mut socket).await {
+        if asked.contains("cut me") {
+            // Neither side of TLS says goodbye.
+            let _ = socket.write_all(&answer.as_bytes()[..answer.len() / 2]).await;
+            let _ = socket.flush().await;
+            return;
+        }
+        if socket.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
     }
+}
+
+/// A whole request.
+async fn request(socket: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut text = head(socket).await?;
+    let length =
+        text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+    let start = text.find("\r\n\r\n")? + 4;
+    let mut rest = vec![0; (start + length).checked_sub(text.len())?];
+    socket.read_exact(&mut rest).await.ok()?;
+    text.push_str(std::str::from_utf8(&rest).ok()?);
+    Some(text)
 }
 
 async fn head(socket: &mut (impl AsyncRead + Unpin)) -> Option<String> {
@@ -119,6 +138,31 @@ async fn https_proxy_and_an_extra_authority_are_honoured() {
     let asked = tunnel.targets.lock().len();
     Process::start(&with(&[("NO_PROXY", "cerebras.test")])).await.chat(&question(false)).await.error(503);
     assert_eq!(tunnel.targets.lock().len(), asked);
+}
+
+#[tokio::test]
+async fn behind_tls_a_connection_is_used_again_and_a_cut_is_seen() {
+    let tunnel = Tunnel::to("cerebras.test").await;
+    let (proxy, authority) = (format!("http://{}", tunnel.address), tunnel.authority.display().to_string());
+    let process = Process::start(&[
+        ("CEREBRAS_API_KEY", "csk-x"),
+        ("CEREBRAS_BASE_URL", "https://cerebras.test/v1"),
+        ("HTTPS_PROXY", &proxy),
+        ("EXTRA_CA_FILE", &authority),
+    ])
+    .await;
+    let asking = |text: &str| {
+        let mut body = question(false);
+        body["messages"][0]["content"] = text.into();
+        body
+    };
+    // Many records of TLS, which the socket does not take at once.
+    for text in ["hi", &"word ".repeat(40_000), "hi"] {
+        assert_eq!(process.chat(&asking(text)).await.good().answer().0, "hello");
+    }
+    assert_eq!(tunnel.targets.lock().len(), 1, "one connection does");
+    let error = process.chat(&asking("cut me")).await.error(503);
+    assert!(error["message"].to_string().contains("broke off"), "{error}");
 }
 
 #[tokio::test]
