@@ -207,20 +207,12 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
+                // Escapes: a quote or a control character would have been another.
+                Some(b'/' | b'b' | b'f' | b'r') => self.at += 1,
+                Some(b'u') if self.text.get(self.at + 1..self.at + 5).is_some_and(is_hex) => self.at += 5,
                 _ => return Err(Wrong::At(self.at)),
             }
         }
-    }
-
-    fn escape(&mut self) -> Result<(), Wrong> {
-        let length = match self.text.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u') if self.text.get(self.at + 2..self.at + 6).is_some_and(is_hex) => 6,
-            _ => return Err(Wrong::At(self.at)),
-        };
-        self.at += length;
-        Ok(())
     }
 
     fn number(&mut self) -> Result<(), Wrong> {

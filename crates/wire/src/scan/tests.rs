@@ -62,6 +62,21 @@ fn what_is_json_and_what_is_not() {
     }
 }
 
+/// Bytes are looked at 64 at a time: runs of backslashes around the seams, whatever stands before and behind them.
+#[test]
+fn backslashes_at_any_place() {
+    for before in 50..70 {
+        for run in 0..70 {
+            for behind in
+                ["", "n", "u0041", "u004", "/", "x", "\n", r"\", r"\\", r#"","b":"\n"#, r#"\"","b":"\u00e9"#]
+            {
+                let text = format!("{{\"a\":\"{}{}{behind}\"}}", "-".repeat(before), "\\".repeat(run));
+                assert_eq!(found(&text), expected(&text), "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn elements_of_lists_are_told() {
     let text = r#"{"x":1,"l":[{"a":1}, "b" ,[2]],"m":[],"n":{"o":[3]}}"#;
