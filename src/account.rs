@@ -135,7 +135,7 @@ impl Account {
         believed
     }
 
-    /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes), which are asked for only where
+    /// What its provider has read lately of a prompt with these [prefixes](tokens::Keyed::prefixes), which are asked for only where
     /// that matters to a limit.
     #[must_use]
     pub fn prefix<'a>(&self, model: u64, prefixes: impl FnOnce() -> &'a [u64]) -> Prefix {

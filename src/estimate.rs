@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokens::{Counter, Prefixes, TakesLong, Template, Vocabulary};
+use tokens::{Counter, Keyed, Keys, TakesLong, Template, Vocabulary};
 use tokio::sync::Semaphore;
 use wire::ChatRequest;
 
@@ -57,7 +57,7 @@ pub struct Whose {
 #[derive(Debug)]
 pub struct Counters {
     by_template: Vec<Counter>,
-    prefixes: Prefixes,
+    keys: Keys,
     /// Whether somebody loads the vocabulary already.
     loading: AtomicBool,
     /// One request at a time is counted beside the threads that serve.
@@ -66,10 +66,11 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        let by_template = Template::NAMED.iter().map(|(_, template)| Counter::new(*template)).collect();
+        let keys = Keys::default();
+        let counter = |(_, template): &(_, Template)| Counter::new(*template, keys);
         Self {
-            by_template,
-            prefixes: Prefixes::default(),
+            by_template: Template::NAMED.iter().map(counter).collect(),
+            keys,
             loading: AtomicBool::new(false),
             beside: Arc::new(Semaphore::new(1)),
         }
@@ -83,6 +84,7 @@ pub struct Sizes<'a> {
     counters: &'a Arc<Counters>,
     client: u64,
     guess: OnceCell<u64>,
+    keyed: OnceCell<Keyed<'a>>,
     counts: [OnceCell<Option<u64>>; Template::NAMED.len()],
     prefixes: OnceCell<Vec<u64>>,
 }
@@ -96,6 +98,7 @@ impl<'a> Sizes<'a> {
             counters,
             client: hash(client),
             guess: OnceCell::new(),
+            keyed: OnceCell::new(),
             counts: Default::default(),
             prefixes: OnceCell::new(),
         }
@@ -110,7 +113,7 @@ impl<'a> Sizes<'a> {
         for template in templates {
             let Some(index) = self.counters.index(template) else { continue };
             if self.counts.get(index).is_some_and(|count| count.get().is_none()) {
-                let counted = match self.counters.count_little(index, self.request) {
+                let counted = match self.counters.count_little(index, self.keyed()) {
                     Ok(counted) => counted,
                     Err(TakesLong) => self.counters.count_beside(index, self.request).await,
                 };
@@ -134,8 +137,11 @@ impl<'a> Sizes<'a> {
     }
 
     fn prefixes(&self) -> &[u64] {
-        let of = || self.counters.prefixes.of(self.request.each_message(), tools(self.request));
-        self.prefixes.get_or_init(of)
+        self.prefixes.get_or_init(|| self.keyed().prefixes())
+    }
+
+    fn keyed(&self) -> &Keyed<'a> {
+        self.keyed.get_or_init(|| self.counters.keys.of(self.request.each_message(), tools(self.request)))
     }
 
     fn guessed(&self) -> u64 {
@@ -146,7 +152,7 @@ impl<'a> Sizes<'a> {
 
     fn counted(&self, template: Template) -> Option<u64> {
         let index = self.counters.index(template)?;
-        let count = || self.counters.count(index, self.request);
+        let count = || self.counters.count(index, self.keyed());
         *self.counts.get(index)?.get_or_init(count)
     }
 }
@@ -157,7 +163,7 @@ impl Counters {
     }
 
     /// Counts a request, unless the vocabulary is still to be loaded: then that begins, on a thread of its own.
-    fn count(&self, index: usize, request: &ChatRequest) -> Option<u64> {
+    fn count(&self, index: usize, request: &Keyed<'_>) -> Option<u64> {
         if Vocabulary::get().is_none() {
             if !self.loading.swap(true, Ordering::Relaxed) {
                 // Without it, guesses go on.
@@ -165,12 +171,12 @@ impl Counters {
             }
             return None;
         }
-        self.by_template.get(index)?.count(request.each_message(), tools(request))
+        self.by_template.get(index)?.count(request)
     }
 
-    fn count_little(&self, index: usize, request: &ChatRequest) -> Result<Option<u64>, TakesLong> {
+    fn count_little(&self, index: usize, request: &Keyed<'_>) -> Result<Option<u64>, TakesLong> {
         let counter = self.by_template.get(index);
-        counter.map_or(Ok(None), |it| it.count_little(request.each_message(), tools(request), MOST_INLINE))
+        counter.map_or(Ok(None), |counter| counter.count_little(request, MOST_INLINE))
     }
 
     async fn count_beside(self: &Arc<Self>, index: usize, request: &ChatRequest) -> Option<u64> {
@@ -179,7 +185,8 @@ impl Counters {
         let count = tokio::task::spawn_blocking(move || {
             // It goes on when the client leaves.
             let _one = one;
-            counters.count(index, &request)
+            let keyed = counters.keys.of(request.each_message(), tools(&request));
+            counters.count(index, &keyed)
         });
         count.await.ok().flatten()
     }

@@ -192,7 +192,7 @@ impl Admission {
         self.prompts.is_some()
     }
 
-    /// What its provider has read lately of a prompt with these [prefixes](tokens::Prefixes).
+    /// What its provider has read lately of a prompt with these [prefixes](tokens::Keyed::prefixes).
     #[must_use]
     pub fn prefix(&self, model: u64, prefixes: &[u64], now: Moment) -> Prefix {
         self.prompts.as_ref().map(|prompts| prompts.prefix(model, prefixes, now)).unwrap_or_default()

@@ -67,7 +67,7 @@ impl Prompts {
         }
     }
 
-    /// What was read of a prompt with these [prefixes](tokens::Prefixes), and may still be there.
+    /// What was read of a prompt with these [prefixes](tokens::Keyed::prefixes), and may still be there.
     pub(super) fn prefix(&self, model: u64, prefixes: &[u64], now: Moment) -> Prefix {
         let lifetime = self.lifetime();
         let usable = lifetime.saturating_sub(lifetime / GUARD);
@@ -128,7 +128,7 @@ impl Prompts {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tokens::Prefixes;
+    use tokens::Keys;
 
     use super::*;
     use crate::estimate::Whose;
@@ -145,14 +145,8 @@ mod tests {
     }
 
     /// A conversation of so many messages, all alike, and what is known of it.
-    fn conversation(
-        prompts: &Prompts,
-        prefixes: &Prefixes,
-        model: u64,
-        messages: usize,
-        now: Moment,
-    ) -> Estimate {
-        let hashes = prefixes.of(std::iter::repeat_n(&b"message"[..], messages), b"");
+    fn conversation(prompts: &Prompts, keys: Keys, model: u64, messages: usize, now: Moment) -> Estimate {
+        let hashes = keys.of(std::iter::repeat_n(&b"message"[..], messages), b"").prefixes();
         let prefix = prompts.prefix(model, &hashes, now);
         Estimate { prefix, whose: Whose { model, client: 0 }, ..Estimate::default() }
     }
@@ -194,11 +188,11 @@ mod tests {
         /// Nothing is predicted that was not really sent before, to the same model, with the same tools, not long ago.
         #[test]
         fn no_prediction_exceeds_what_was_sent(all in prop::collection::vec(sent(), 1..60)) {
-            let (mut prompts, prefixes) = (prompts(), Prefixes::default());
+            let (mut prompts, keys) = (prompts(), Keys::default());
             let (mut now, mut before): (u64, Vec<(u64, Sent)>) = (0, Vec::new());
             for sent in all {
                 now += sent.after;
-                let hashes = prefixes.of(sent.messages.iter().map(std::slice::from_ref), &[sent.tools]);
+                let hashes = keys.of(sent.messages.iter().map(std::slice::from_ref), std::slice::from_ref(&sent.tools)).prefixes();
                 let prefix = prompts.prefix(sent.model, &hashes, at(now));
                 let begins_with = |(then, other): &&(u64, Sent)| {
                     (other.model, other.tools) == (sent.model, sent.tools)
@@ -219,14 +213,13 @@ mod tests {
 
     #[test]
     fn a_growing_conversation_is_known_again_in_whole_blocks_while_it_lasts() {
-        let (mut prompts, prefixes) = (prompts(), Prefixes::default());
-        let first = conversation(&prompts, &prefixes, 1, 3, at(0));
+        let (mut prompts, keys) = (prompts(), Keys::default());
+        let first = conversation(&prompts, keys, 1, 3, at(0));
         assert_eq!(first.prefix.read_before, 0);
         prompts.read(first, 1_000, 0, at(0));
         // 984 without what opens the answer, in blocks of 128.
-        let next = |messages, model, now| {
-            conversation(&prompts, &prefixes, model, messages, at(now)).prefix.read_before
-        };
+        let next =
+            |messages, model, now| conversation(&prompts, keys, model, messages, at(now)).prefix.read_before;
         assert_eq!(next(4, 1, 10), 896);
         assert_eq!(next(3, 1, 10), 896);
         assert_eq!(next(2, 1, 10), 0, "a part of it was not reported");

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokens::{Counter, Parts, Template, Vocabulary};
+use tokens::{Counter, Keys, Parts, Template, Vocabulary};
 use wire::json::Fields;
 
 use super::{FAILED, USAGE, generate};
@@ -106,7 +106,7 @@ impl<'a> Request<'a> {
 
     fn answer(&self, counter: &Counter, show: bool) -> Answer {
         let tools = self.tools.as_bytes();
-        let parts = counter.parts(self.messages(), tools);
+        let parts = counter.parts(&counter.keys().of(self.messages(), tools));
         let estimate = || tokens::estimate_chat(self.messages.as_bytes(), tools);
         Answer {
             tokens: parts.map(Parts::total),
@@ -120,7 +120,7 @@ impl<'a> Request<'a> {
 pub(super) fn run(args: &Count) -> anyhow::Result<ExitCode> {
     let text = args.input()?;
     let vocabulary = Vocabulary::load();
-    let counter = Counter::new(args.template);
+    let counter = Counter::new(args.template, Keys::default());
     if args.lines {
         return lines(&text, &counter, vocabulary, args.show);
     }

@@ -44,7 +44,7 @@ fn nobody_waits_for_the_count_of_a_long_request() {
             release.send(()).expect("it waits");
             counting.await;
         }
-        let alone = Counter::new(TEMPLATE).count(long.each_message(), b"");
+        let alone = Counter::new(TEMPLATE, counters.keys).count(sizes(&long, &counters).keyed());
         assert_eq!(first.counted(TEMPLATE), alone);
         assert!(alone.is_some());
         // What is remembered needs no other thread.

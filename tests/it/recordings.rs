@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use simulator::{Limits, Profile, Simulator};
-use tokens::{Counter, Template, Vocabulary};
+use tokens::{Counter, Keys, Template, Vocabulary};
 use wire::ChatRequest;
 
 use crate::client::{self, Reply};
@@ -110,7 +110,7 @@ async fn recorded_answers_reach_the_client_as_they_are() {
 fn recorded_usage_of_qwen3_coder_is_counted_exactly() {
     let Some(folder) = folder() else { return };
     let _ = Vocabulary::load();
-    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    let counter = Counter::new(Template::Qwen3CoderLaunch, Keys::default());
     let exchanges = exchanges(&folder);
     let recorded = exchanges.iter().filter(|exchange| exchange.file.starts_with("cerebras-qwen3-coder-480b"));
     let mut compared = 0;
@@ -119,7 +119,8 @@ fn recorded_usage_of_qwen3_coder_is_counted_exactly() {
         let tools = request.body.get(request.tools.clone()).expect("in the body");
         let (reported, text, calls) = answer(body);
         let calls = calls.iter().map(|(name, arguments)| (name.as_str(), arguments.as_str()));
-        let ours = (counter.count(request.each_message(), tools), counter.count_answer(&text, calls));
+        let keyed = counter.keys().of(request.each_message(), tools);
+        let ours = (counter.count(&keyed), counter.count_answer(&text, calls));
         assert_eq!(
             ours,
             (reported["prompt_tokens"].as_u64(), reported["completion_tokens"].as_u64()),

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use tokens::{Counter, Template, Vocabulary};
+use tokens::{Counter, Keys, Template, Vocabulary};
 
 fn main() {
     let _ = Vocabulary::load();
@@ -69,7 +69,7 @@ impl Request {
     }
 
     fn count(&self, counter: &Counter) -> u64 {
-        let tokens = counter.count(self.messages.iter().map(Vec::as_slice), &self.tools);
+        let tokens = counter.count(&counter.keys().of(self.messages.iter().map(Vec::as_slice), &self.tools));
         tokens.expect("messages that can be rendered")
     }
 }
@@ -80,7 +80,7 @@ fn cold(bencher: Bencher<'_, '_>) {
     let request = Request::new();
     bencher
         .counter(request.size())
-        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch))
+        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch, Keys::default()))
         .bench_refs(|counter| black_box(&request).count(counter));
 }
 
@@ -88,7 +88,7 @@ fn cold(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn one_new_message(bencher: Bencher<'_, '_>) {
     let mut request = Request::new();
-    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    let counter = Counter::new(Template::Qwen3CoderLaunch, Keys::default());
     let mut turn = 0_u32;
     bencher.counter(request.size()).bench_local(|| {
         turn += 1;
@@ -106,7 +106,7 @@ fn one_new_message(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn warm(bencher: Bencher<'_, '_>) {
     let request = Request::new();
-    let counter = Counter::new(Template::Qwen3CoderLaunch);
+    let counter = Counter::new(Template::Qwen3CoderLaunch, Keys::default());
     bencher.counter(request.size()).bench(|| black_box(&request).count(&counter));
 }
 
@@ -122,8 +122,8 @@ fn endless_words(bencher: Bencher<'_, '_>, size: usize) {
     let message = format!(r#"{{"role":"user","content":"{text}"}}"#);
     bencher
         .counter(BytesCount::new(size))
-        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch))
-        .bench_refs(|counter| counter.count([black_box(&message).as_bytes()], b""));
+        .with_inputs(|| Counter::new(Template::Qwen3CoderLaunch, Keys::default()))
+        .bench_refs(|counter| counter.count(&counter.keys().of([black_box(&message).as_bytes()], b"")));
 }
 
 #[divan::bench]

@@ -1,14 +1,12 @@
 //! Exact counts of chat requests.
 //!
 //! Special tokens delimit what a template makes of each message, so counts add up; and what an agent sends is its last request
-//! and a turn more. So each message is counted once and remembered by a hash of its JSON: a request costs a
-//! hash of its bytes, and the counting of what is new.
-
-use std::hash::{BuildHasher, RandomState};
+//! and a turn more. So each message is counted once and remembered by its [key](Keyed): a request costs the counting of what is
+//! new.
 
 use parking_lot::Mutex;
-use twox_hash::XxHash3_128;
 
+use crate::keys::{self, Keyed, Keys, Place};
 use crate::message::{Call, Message};
 use crate::template::{self, Kind, Template};
 use crate::vocabulary::Vocabulary;
@@ -27,8 +25,7 @@ const MOST_NEW: usize = 1 << 18;
 #[derive(Debug)]
 pub struct Counter {
     template: Template,
-    /// Of this process, so that nobody can prepare two messages with the same hash. With 128 bits, chance won't.
-    seed: u64,
+    keys: Keys,
     memo: Mutex<Memo>,
     constants: std::sync::OnceLock<Constants>,
 }
@@ -73,23 +70,11 @@ struct Constants {
     generation: u64,
 }
 
-/// In which place a piece was counted; the same bytes are another piece in another place.
-#[derive(Clone, Copy)]
-enum Place {
-    /// The first message of a chat without tools.
-    First,
-    /// The first message of a chat with tools.
-    FirstWithTools,
-    Later,
-    Tools,
-}
-
 impl Counter {
-    /// For requests that this template renders. Counts nothing before the [vocabulary](Vocabulary::load) is there.
+    /// For requests that this template renders, whose pieces have these keys. Counts nothing before the [vocabulary](Vocabulary::load) is there.
     #[must_use]
-    pub fn new(template: Template) -> Self {
-        let seed = RandomState::new().hash_one(template);
-        Self { template, seed, memo: Mutex::default(), constants: std::sync::OnceLock::new() }
+    pub fn new(template: Template, keys: Keys) -> Self {
+        Self { template, keys, memo: Mutex::default(), constants: std::sync::OnceLock::new() }
     }
 
     /// The template it counts for.
@@ -98,37 +83,37 @@ impl Counter {
         self.template
     }
 
-    /// The tokens of a prompt: the JSON of each message as it stands in the request, and of the list of tools (may be empty).
+    /// By what it knows pieces again.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        self.keys
+    }
+
+    /// The tokens of a prompt that has its [keys](Self::keys).
     ///
     /// `None` if the vocabulary is not loaded, if more than 256 KiB of it are new (a later request will find that counted), or if the
     /// template can make no text of it: images, unknown parts, arguments that are no JSON, something that is no message at
     /// all.
     #[must_use]
-    pub fn count<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> Option<u64> {
-        self.parts(messages, tools).map(Parts::total)
+    pub fn count(&self, request: &Keyed<'_>) -> Option<u64> {
+        self.parts(request).map(Parts::total)
     }
 
     /// The same, by part.
     #[must_use]
-    pub fn parts<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, tools: &'a [u8]) -> Option<Parts> {
-        self.parts_of_little(messages, tools, usize::MAX).ok().flatten()
+    pub fn parts(&self, request: &Keyed<'_>) -> Option<Parts> {
+        self.parts_of_little(request, usize::MAX).ok().flatten()
     }
 
-    fn parts_of_little<'a>(
-        &self,
-        messages: impl IntoIterator<Item = &'a [u8]>,
-        tools: &'a [u8],
-        most: usize,
-    ) -> Result<Option<Parts>, TakesLong> {
-        let (has_tools, asked) = asked(messages, tools);
-        let remembered = self.remembered(&asked);
-        let new = remembered.iter().zip(&asked).filter(|((_, piece), _)| piece.is_none());
-        if new.map(|(_, (json, _))| json.len()).sum::<usize>() > most {
+    fn parts_of_little(&self, request: &Keyed<'_>, most: usize) -> Result<Option<Parts>, TakesLong> {
+        let remembered = self.remembered(&request.pieces);
+        let new = remembered.iter().zip(&request.pieces).filter(|(piece, _)| piece.is_none());
+        if new.map(|(_, piece)| piece.json.len()).sum::<usize>() > most {
             return Err(TakesLong);
         }
         let Some(vocabulary) = Vocabulary::get() else { return Ok(None) };
-        let pieces = self.pieces(vocabulary, &asked, remembered);
-        Ok(pieces.and_then(|pieces| self.joined(vocabulary, pieces, has_tools)))
+        let pieces = self.pieces(vocabulary, &request.pieces, remembered);
+        Ok(pieces.and_then(|pieces| self.joined(vocabulary, pieces, request.has_tools)))
     }
 
     /// What the pieces come to.
@@ -162,18 +147,13 @@ impl Counter {
         Some(parts)
     }
 
-    /// The same as [`count`](Self::count), where no more than `most` bytes of it are new: it then takes little longer than hashing.
+    /// The same as [`count`](Self::count), where no more than `most` bytes of it are new.
     ///
     /// # Errors
     ///
     /// More are, and nothing was counted.
-    pub fn count_little<'a>(
-        &self,
-        messages: impl IntoIterator<Item = &'a [u8]>,
-        tools: &'a [u8],
-        most: usize,
-    ) -> Result<Option<u64>, TakesLong> {
-        self.parts_of_little(messages, tools, most).map(|parts| parts.map(Parts::total))
+    pub fn count_little(&self, request: &Keyed<'_>, most: usize) -> Result<Option<u64>, TakesLong> {
+        self.parts_of_little(request, most).map(|parts| parts.map(Parts::total))
     }
 
     /// The tokens of an answer: its text, its calls of tools by name and arguments (JSON), and the end of the turn.
@@ -197,26 +177,22 @@ impl Counter {
         Some(vocabulary.count(out.strip_prefix('\n').unwrap_or(&out)) + 1)
     }
 
-    /// The key of each piece, and the piece where it is remembered.
-    fn remembered(&self, asked: &[(&[u8], Place)]) -> Vec<(u128, Option<Piece>)> {
-        let mut pieces: Vec<_> = asked.iter().map(|(json, place)| (self.key(json, *place), None)).collect();
+    /// Each piece where it is remembered.
+    fn remembered(&self, asked: &[keys::Piece<'_>]) -> Vec<Option<Piece>> {
         let mut memo = self.memo.lock();
-        for (key, piece) in &mut pieces {
-            *piece = memo.get(*key);
-        }
-        pieces
+        asked.iter().map(|piece| memo.get(piece.key)).collect()
     }
 
     /// Each piece from memory, or counted; `None` if more is new than is counted at a time.
     fn pieces(
         &self,
         vocabulary: Vocabulary,
-        asked: &[(&[u8], Place)],
-        mut remembered: Vec<(u128, Option<Piece>)>,
+        asked: &[keys::Piece<'_>],
+        mut remembered: Vec<Option<Piece>>,
     ) -> Option<Vec<Piece>> {
         let mut left = MOST_NEW;
         let mut new = Vec::new();
-        for ((key, piece), (json, place)) in remembered.iter_mut().zip(asked) {
+        for (piece, keys::Piece { key, json, place }) in remembered.iter_mut().zip(asked) {
             if piece.is_some() || json.len() > left {
                 continue;
             }
@@ -231,11 +207,7 @@ impl Counter {
                 memo.put(key, piece);
             }
         }
-        remembered.into_iter().map(|(_, piece)| piece).collect()
-    }
-
-    fn key(&self, json: &[u8], place: Place) -> u128 {
-        XxHash3_128::oneshot_with_seed(self.seed.wrapping_add(place as u64), json)
+        remembered.into_iter().collect()
     }
 
     fn piece(&self, vocabulary: Vocabulary, json: &[u8], place: Place) -> Piece {
@@ -272,27 +244,6 @@ impl Counter {
                 generation: vocabulary.count(template::GENERATION),
             }
         })
-    }
-}
-
-/// The pieces of a request, and whether the first of them is its tools.
-fn asked<'a>(
-    messages: impl IntoIterator<Item = &'a [u8]>,
-    tools: &'a [u8],
-) -> (bool, Vec<(&'a [u8], Place)>) {
-    let has_tools = !says_nothing(tools);
-    let first = if has_tools { Place::FirstWithTools } else { Place::First };
-    let places = std::iter::once(first).chain(std::iter::repeat(Place::Later));
-    let tools = has_tools.then_some((tools, Place::Tools));
-    (has_tools, tools.into_iter().chain(messages.into_iter().zip(places)).collect())
-}
-
-/// No tools, `null`, or an empty list.
-fn says_nothing(tools: &[u8]) -> bool {
-    match tools.trim_ascii() {
-        b"" | b"null" => true,
-        [b'[', rest @ ..] => rest.trim_ascii_start() == b"]",
-        _ => false,
     }
 }
 

@@ -8,11 +8,11 @@ const TEMPLATES: [Template; 3] =
 
 fn counter(template: Template) -> Counter {
     let _ = Vocabulary::load();
-    Counter::new(template)
+    Counter::new(template, Keys::default())
 }
 
 fn count(counter: &Counter, messages: &[Vec<u8>], tools: &[u8]) -> Option<u64> {
-    counter.count(messages.iter().map(Vec::as_slice), tools)
+    counter.count(&counter.keys().of(messages.iter().map(Vec::as_slice), tools))
 }
 
 fn rendered(template: Template, messages: &[Vec<u8>], tools: &[u8]) -> Option<u64> {
@@ -59,7 +59,7 @@ fn what_is_remembered_is_not_new() {
     let messages =
         bytes(&[json!({"role": "user", "content": "hi"}), json!({"role": "user", "content": "more"})]);
     let little = |messages: &[Vec<u8>], tools: &[u8], most| {
-        counter.count_little(messages.iter().map(Vec::as_slice), tools, most)
+        counter.count_little(&counter.keys().of(messages.iter().map(Vec::as_slice), tools), most)
     };
     let (first, second) = (messages[0].len(), messages[1].len());
     assert_eq!(little(&messages[..1], b"[]", first - 1), Err(TakesLong));

@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::{Counter, Vocabulary};
+use crate::{Counter, Keys, Vocabulary};
 
 /// Chats, and what Jinja and the reference tokenizer make of them; `tests/tokens/check.py` writes the file anew.
 const CHATS: &str = include_str!("chats.jsonl");
@@ -47,11 +47,9 @@ fn chats_are_rendered_as_jinja_does_and_counted_as_the_reference_does() {
             let (prompt, tokens) = rendered[*name].as_ref().map(|it| (it.prompt.clone(), it.tokens)).unzip();
             *(if prompt.is_some() { &mut good } else { &mut refused }) += 1;
             assert_eq!(template.render(request.messages(), request.tools()), prompt, "{name}: {line}");
-            assert_eq!(
-                Counter::new(*template).count(request.messages(), request.tools()),
-                tokens,
-                "{name}: {line}"
-            );
+            let keyed = Keys::default().of(request.messages(), request.tools());
+            let counter = Counter::new(*template, Keys::default());
+            assert_eq!(counter.count(&keyed), tokens, "{name}: {line}");
         }
     }
     assert_eq!((good, refused), (23, 7));
