@@ -1,10 +1,15 @@
 //! Where a string may end, or be none: all such bytes of 64 are found at once, and the escapes among them are passed over
 //! without a branch for each. Source code has one for every 30 bytes, and where the next stands can't be foreseen.
+//!
+//! The widest vectors that the processor has are chosen when the process runs.
 
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, Simd, dispatch, u8x64};
 
-/// Bytes that are looked at together.
+/// Bytes whose bits make a word.
 const BLOCK: usize = 64;
+/// Blocks that are looked at together.
+const WINDOW: usize = 16;
 /// Every second byte of a block.
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
@@ -12,70 +17,83 @@ const EVEN: u64 = 0x5555_5555_5555_5555;
 /// or none at all.
 pub(super) struct Specials<'a> {
     text: &'a [u8],
-    /// Where the block begins that was looked at last.
-    block: usize,
-    /// Its special bytes, a bit each.
-    found: u64,
-    /// Whether it ends with a backslash that escapes the first byte of the next.
+    /// The number of the first block that was looked at last.
+    first: usize,
+    /// The special bytes of it and those behind it, a bit each.
+    found: [u64; WINDOW],
+    /// Whether the last of them ends with a backslash that escapes the next byte.
     escapes_next: bool,
+    level: Level,
 }
 
 impl<'a> Specials<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, block: usize::MAX, found: 0, escapes_next: false }
+        let mut specials =
+            Self { text, first: 0, found: [0; WINDOW], escapes_next: false, level: Level::new() };
+        specials.look(0);
+        specials
     }
 
     /// The first special byte of a string's content from `at` on, no backslash among them: of an escape, what is behind it.
     /// The end of the text where there is none.
     pub(super) fn next(&mut self, at: usize) -> usize {
-        let (mut block, mut from) = (at - at % BLOCK, u64::MAX << (at % BLOCK));
-        while block < self.text.len() {
+        let (mut block, mut from) = (at / BLOCK, u64::MAX << (at % BLOCK));
+        while block * BLOCK < self.text.len() {
             let found = self.of(block) & from;
             if found != 0 {
-                return block + found.trailing_zeros() as usize;
+                return block * BLOCK + found.trailing_zeros() as usize;
             }
-            (block, from) = (block + BLOCK, u64::MAX);
+            (block, from) = (block + 1, u64::MAX);
         }
         self.text.len()
     }
 
     fn of(&mut self, block: usize) -> u64 {
-        if self.block != block {
-            // Blocks are left out only between strings, where no backslash stands.
-            let is_escaped = self.escapes_next && block == self.block.wrapping_add(BLOCK);
-            self.block = block;
-            let rest = self.text.get(block..).unwrap_or_default();
-            let bytes = rest.first_chunk().copied().unwrap_or_else(|| filled_up(rest));
-            (self.found, self.escapes_next) = special(&bytes, is_escaped);
+        match self.found.get(block.wrapping_sub(self.first)) {
+            Some(found) => *found,
+            None => self.look(block),
         }
-        self.found
+    }
+
+    /// Looks at a block and those behind it.
+    #[inline(never)]
+    fn look(&mut self, first: usize) -> u64 {
+        // Blocks are left out only between strings, where no backslash stands.
+        let is_escaped = self.escapes_next && first == self.first.wrapping_add(WINDOW);
+        let rest = self.text.get(first * BLOCK..).unwrap_or_default();
+        self.first = first;
+        self.escapes_next = dispatch!(self.level, simd => window(simd, rest, &mut self.found, is_escaped));
+        self.found[0]
     }
 }
 
-/// The last block, with blanks behind it.
-fn filled_up(rest: &[u8]) -> [u8; BLOCK] {
-    let mut filled = [b' '; BLOCK];
-    filled.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-    filled
+/// The special bytes of a text's first blocks, whose first byte may be escaped, and whether the last escapes what follows.
+#[expect(clippy::inline_always, reason = "what the processor can do is known where it is inlined")]
+#[inline(always)]
+fn window<S: Simd>(simd: S, text: &[u8], found: &mut [u64; WINDOW], mut is_escaped: bool) -> bool {
+    let (blocks, rest) = text.as_chunks();
+    let mut found = found.iter_mut();
+    for (block, found) in blocks.iter().zip(found.by_ref()) {
+        (*found, is_escaped) = special(simd, block, is_escaped);
+    }
+    if let Some(found) = found.next() {
+        let mut block = [b' '; BLOCK];
+        block.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+        (*found, is_escaped) = special(simd, &block, is_escaped);
+    }
+    is_escaped
 }
 
 /// The special bytes of a block whose first may be escaped, and whether its last escapes what follows.
-fn special(bytes: &[u8; BLOCK], is_escaped: bool) -> (u64, bool) {
-    let (quote, backslash, control) = (u8x16::splat(b'"'), u8x16::splat(b'\\'), u8x16::splat(0x1f));
-    let backslashes = bits(bytes, |lane| lane.simd_eq(backslash));
-    let ends = bits(bytes, |lane| lane.simd_eq(quote) | lane.simd_le(control));
-    let (escaped, escapes_next) = escaped(backslashes, is_escaped);
-    let usual = bits(bytes, |lane| {
-        lane.simd_eq(u8x16::splat(b'n')) | lane.simd_eq(u8x16::splat(b't')) | lane.simd_eq(quote)
-    });
+#[expect(clippy::inline_always, reason = "what the processor can do is known where it is inlined")]
+#[inline(always)]
+fn special<S: Simd>(simd: S, bytes: &[u8; BLOCK], is_escaped: bool) -> (u64, bool) {
+    let lanes = u8x64::from_slice(simd, bytes);
+    let quotes = lanes.simd_eq(b'"');
+    let ends = (quotes | lanes.simd_lt(b' ')).to_bitmask();
+    let usual = (quotes | lanes.simd_eq(b'n') | lanes.simd_eq(b't')).to_bitmask();
+    let (escaped, escapes_next) = escaped(lanes.simd_eq(b'\\').to_bitmask(), is_escaped);
     (ends & !escaped | escaped & !usual, escapes_next)
-}
-
-/// A bit for each byte that is so.
-fn bits(bytes: &[u8; BLOCK], is: impl Fn(u8x16) -> u8x16) -> u64 {
-    let (lanes, _) = bytes.as_chunks::<16>();
-    let bits = |lane: &[u8; 16]| u64::from(is(u8x16::new(*lane)).to_bitmask());
-    lanes.iter().rev().fold(0, |found, lane| found << 16 | bits(lane))
 }
 
 /// The bytes that a backslash before them escapes and that are none themselves: what stands behind an odd number of them. And
@@ -90,4 +108,53 @@ fn escaped(backslashes: u64, is_first: bool) -> (u64, bool) {
     // An odd number lies between an even place and an odd one.
     let behind = (behind_even & !EVEN | behind_odd & EVEN) & !runs;
     ((behind | first) & !backslashes, escapes_next)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All that this processor can be asked for, the least that a build may count on among them.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut levels = vec![Level::baseline(), best];
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(best.as_sse4_2().map(Simd::level).into_iter().chain(best.as_avx2().map(Simd::level)));
+        levels
+    }
+
+    /// Byte after byte.
+    fn plainly(text: &[u8]) -> Vec<usize> {
+        let mut is_escaped = false;
+        let mut special = Vec::new();
+        for (at, byte) in text.iter().enumerate() {
+            let is_usual = matches!(byte, b'"' | b'\\' | b'n' | b't');
+            let ends = matches!(byte, b'"' | 0..b' ');
+            if is_escaped && !is_usual || !is_escaped && ends {
+                special.push(at);
+            }
+            is_escaped = *byte == b'\\' && !is_escaped;
+        }
+        special
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_with_any_vectors(text in "([\\x00-\\xff]|\\\\|\"|\\\\n|a{60}){0,200}") {
+            let expected = plainly(text.as_bytes());
+            for level in levels() {
+                let mut specials = Specials { level, ..Specials::new(text.as_bytes()) };
+                specials.look(0);
+                let mut found = Vec::new();
+                let mut at = specials.next(0);
+                while at < text.len() {
+                    found.push(at);
+                    at = specials.next(at + 1);
+                }
+                prop_assert_eq!(&found, &expected, "{:?}", level);
+            }
+        }
+    }
 }
