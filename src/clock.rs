@@ -64,8 +64,9 @@ impl Clock {
     }
 }
 
+/// From 1970 to now by the wall clock.
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
-fn since_1970() -> Duration {
+pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 

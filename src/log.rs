@@ -37,7 +37,7 @@ fn people(writer: Lines) -> BoxedLayer {
 }
 
 fn machines(writer: Lines) -> BoxedLayer {
-    Box::new(tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(writer))
+    Box::new(tracing_subscriber::fmt::layer().event_format(json::Json::default()).with_writer(writer))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

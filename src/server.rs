@@ -147,7 +147,11 @@ async fn accept(
 
 /// A new request id: joins the client's answer, the log and whatever a person asks about.
 pub(crate) fn request_id() -> String {
-    format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..))
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let random = fastrand::u128(..);
+    let digits = (0..24).map(|at| DIGITS[(random >> (4 * at)) as usize & 15]);
+    "req_".chars().chain(digits).collect()
 }
 
 /// HTTP/1 only: agents on this machine speak nothing else, and one protocol less is one attack surface less.

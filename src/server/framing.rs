@@ -191,12 +191,21 @@ fn without_empty_lines(read: &[u8]) -> &[u8] {
 
 fn is_ambiguous(head: &[u8]) -> bool {
     let named = |name: &[u8]| {
-        head.split(|byte| *byte == b'\n')
+        lines(head)
             // Behind the empty line is the body.
             .take_while(|line| !line.is_empty() && *line != b"\r")
             .any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
     };
     named(b"content-length:") && named(b"transfer-encoding:")
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', head).map(move |end| {
+        let line = &head[start..end];
+        start = end + 1;
+        line
+    })
 }
 
 /// Whether there is an empty line; a line may end without its carriage return.

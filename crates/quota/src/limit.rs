@@ -26,6 +26,14 @@ impl Dimension {
             Self::UncachedTokens => "uncached_tokens",
         }
     }
+
+    /// For people.
+    fn words(self) -> &'static str {
+        match self {
+            Self::UncachedTokens => "uncached tokens",
+            Self::Requests | Self::Tokens => self.name(),
+        }
+    }
 }
 
 /// The span a limit is named after.
@@ -124,9 +132,8 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dimension = self.dimension.name().replace('_', " ");
         let article = if self.window == Window::Hour { "an" } else { "a" };
-        write!(f, "{} {dimension} {article} {}", self.capacity, self.window.name())
+        write!(f, "{} {} {article} {}", self.capacity, self.dimension.words(), self.window.name())
     }
 }
 
