@@ -44,10 +44,8 @@ impl Clock {
     /// The time of day, in milliseconds since 1970. It may be set back or forth, and goes on while the machine sleeps,
     /// which a [`Moment`] does not.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
     pub fn unix_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The moment `time` from now, for the timers of the runtime.

@@ -185,6 +185,7 @@ impl Counters {
         let count = tokio::task::spawn_blocking(move || {
             // It goes on when the client leaves.
             let _one = one;
+            // Once more: those there are borrow the request, and what takes long takes longer than that.
             let keyed = counters.keys.of(request.each_message(), tools(&request));
             counters.count(index, &keyed)
         });

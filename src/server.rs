@@ -147,10 +147,8 @@ async fn accept(
 
 /// A new request id: joins the client's answer, the log and whatever a person asks about.
 pub(crate) fn request_id() -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let random = fastrand::u128(..);
-    let digits = (0..24).map(|at| DIGITS[(random >> (4 * at)) as usize & 15]);
+    let digits = (0..24).map(|at| char::from(b"0123456789abcdef"[(random >> (4 * at)) as usize & 15]));
     "req_".chars().chain(digits).collect()
 }
 

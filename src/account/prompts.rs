@@ -192,7 +192,8 @@ mod tests {
             let (mut now, mut before): (u64, Vec<(u64, Sent)>) = (0, Vec::new());
             for sent in all {
                 now += sent.after;
-                let hashes = keys.of(sent.messages.iter().map(std::slice::from_ref), std::slice::from_ref(&sent.tools)).prefixes();
+                let tools: &[u8] = if sent.tools == 0 { b"" } else { b"[1]" };
+                let hashes = keys.of(sent.messages.iter().map(std::slice::from_ref), tools).prefixes();
                 let prefix = prompts.prefix(sent.model, &hashes, at(now));
                 let begins_with = |(then, other): &&(u64, Sent)| {
                     (other.model, other.tools) == (sent.model, sent.tools)

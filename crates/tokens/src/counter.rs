@@ -1,8 +1,8 @@
 //! Exact counts of chat requests.
 //!
 //! Special tokens delimit what a template makes of each message, so counts add up; and what an agent sends is its last request
-//! and a turn more. So each message is counted once and remembered by its [key](Keyed): a request costs the counting of what is
-//! new.
+//! and a turn more. So each message is counted once and remembered by its [key](Keyed): beside its keys, a request costs the
+//! counting of what is new.
 
 use parking_lot::Mutex;
 
@@ -71,7 +71,7 @@ struct Constants {
 }
 
 impl Counter {
-    /// For requests that this template renders, whose pieces have these keys. Counts nothing before the [vocabulary](Vocabulary::load) is there.
+    /// For requests that this template renders, known again by these keys. Counts nothing before the [vocabulary](Vocabulary::load) is there.
     #[must_use]
     pub fn new(template: Template, keys: Keys) -> Self {
         Self { template, keys, memo: Mutex::default(), constants: std::sync::OnceLock::new() }
@@ -83,7 +83,7 @@ impl Counter {
         self.template
     }
 
-    /// By what it knows pieces again.
+    /// By what it knows pieces again. Counters that share them can be asked about the same [`Keyed`].
     #[must_use]
     pub fn keys(&self) -> Keys {
         self.keys
@@ -106,6 +106,7 @@ impl Counter {
     }
 
     fn parts_of_little(&self, request: &Keyed<'_>, most: usize) -> Result<Option<Parts>, TakesLong> {
+        debug_assert_eq!(request.keys, self.keys, "nothing would be known again");
         let remembered = self.remembered(&request.pieces);
         let new = remembered.iter().zip(&request.pieces).filter(|(piece, _)| piece.is_none());
         if new.map(|(_, piece)| piece.json.len()).sum::<usize>() > most {

@@ -1,23 +1,25 @@
 //! By what the pieces of a request, and the beginning of a conversation, are known again: hashes of the JSON as it stands in the
-//! request. A request is hashed once, for all who remember something of it.
+//! request. What serves it hashes it once, for all who remember something of it.
 //!
 //! Providers too keep what they have read and need not read it again where a prompt begins with the same: its tools and then its
-//! messages. Equal bytes make equal prompts.
+//! messages. Equal bytes make equal prompts, and so do no tools, however that is written.
 
 use std::hash::{BuildHasher, RandomState};
 
 use twox_hash::XxHash3_128;
 
 /// Makes the keys. Keys of two makers have nothing to do with each other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// Of this process, so that nobody can prepare two messages with the same hash. With 128 bits, chance won't.
+    /// Random, so that nobody can easily prepare two messages with the same hash. With 128 bits, chance won't.
     seed: u64,
 }
 
 /// A request's pieces, each with its key.
 #[derive(Debug)]
 pub struct Keyed<'a> {
+    /// Where they are from.
+    pub(crate) keys: Keys,
     /// Its tools, if it has any, and its messages.
     pub(crate) pieces: Vec<Piece<'a>>,
     pub(crate) has_tools: bool,
@@ -57,7 +59,7 @@ impl Keys {
         let places = std::iter::once(first).chain(std::iter::repeat(Place::Later));
         let tools = has_tools.then_some((tools, Place::Tools));
         let all = tools.into_iter().chain(messages.into_iter().zip(places));
-        Keyed { pieces: all.map(|(json, place)| self.piece(json, place)).collect(), has_tools }
+        Keyed { keys: self, pieces: all.map(|(json, place)| self.piece(json, place)).collect(), has_tools }
     }
 
     fn piece(self, json: &[u8], place: Place) -> Piece<'_> {
@@ -67,8 +69,8 @@ impl Keys {
 }
 
 impl Keyed<'_> {
-    /// A hash for each message: of the tools, all messages before it, and itself. It is half of one, enough to tell apart the few
-    /// thousand that anybody remembers.
+    /// A hash for each message: of the tools, all messages before it, and itself. Half of one is given out, which is enough to tell
+    /// apart the few thousand that anybody remembers. Keys are secret, so what is made of them needs no seed.
     #[must_use]
     pub fn prefixes(&self) -> Vec<u64> {
         let mut before = 0;
@@ -123,6 +125,15 @@ mod tests {
                 prop_assert!(a[alike..].iter().all(|hash| !b.contains(hash)));
                 prop_assert!(of(keys, &one, "[u]").iter().all(|hash| !a.contains(hash)));
             }
+        }
+    }
+
+    #[test]
+    fn no_tools_are_none_however_that_is_written() {
+        let (keys, messages) = (Keys::default(), ["a".to_owned(), "b".to_owned()]);
+        let none = of(keys, &messages, "");
+        for tools in ["null", "[]", " [ ] "] {
+            assert_eq!(of(keys, &messages, tools), none, "{tools}");
         }
     }
 

@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|member| json::is_written(&self.text[member.key.clone()], name))
+        self.members.iter().position(|member| json::says(&self.text[member.key.clone()], name))
     }
 
     /// The value of a key as it is written; `null` counts as absent.

@@ -116,9 +116,8 @@ pub fn unquoted(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
-/// Whether this is what a JSON string says; a short one that needs no escapes, mostly.
-#[must_use]
-pub fn is_written(text: &str, said: &str) -> bool {
+/// Whether a JSON string says this, however it is written.
+pub(crate) fn says(text: &str, said: &str) -> bool {
     // Escapes only make it longer.
     text.len() >= said.len() + 2 && unquoted(text).is_some_and(|text| text == said)
 }
@@ -143,10 +142,10 @@ mod tests {
     #[test]
     fn what_a_string_says_however_it_is_written() {
         for text in [r#""model""#, r#""\u006dodel""#, r#""m\u006f\u0064el""#] {
-            assert!(is_written(text, "model"), "{text}");
+            assert!(says(text, "model"), "{text}");
         }
         for text in [r#""mode""#, r#""models""#, r#""\u006dodels""#, "model", "\"", "", r#""\umodel""#] {
-            assert!(!is_written(text, "model"), "{text}");
+            assert!(!says(text, "model"), "{text}");
         }
     }
 

@@ -207,7 +207,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                // Escapes: a quote or a control character would have been another.
+                // A backslash stands before it: else it would be a control character.
                 Some(b'/' | b'b' | b'f' | b'r') => self.at += 1,
                 Some(b'u') if self.text.get(self.at + 1..self.at + 5).is_some_and(is_hex) => self.at += 5,
                 _ => return Err(Wrong::At(self.at)),

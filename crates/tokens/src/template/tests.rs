@@ -47,8 +47,8 @@ fn chats_are_rendered_as_jinja_does_and_counted_as_the_reference_does() {
             let (prompt, tokens) = rendered[*name].as_ref().map(|it| (it.prompt.clone(), it.tokens)).unzip();
             *(if prompt.is_some() { &mut good } else { &mut refused }) += 1;
             assert_eq!(template.render(request.messages(), request.tools()), prompt, "{name}: {line}");
-            let keyed = Keys::default().of(request.messages(), request.tools());
             let counter = Counter::new(*template, Keys::default());
+            let keyed = counter.keys().of(request.messages(), request.tools());
             assert_eq!(counter.count(&keyed), tokens, "{name}: {line}");
         }
     }

@@ -17,9 +17,9 @@ const EVEN: u64 = 0x5555_5555_5555_5555;
 /// or none at all.
 pub(super) struct Specials<'a> {
     text: &'a [u8],
-    /// The number of the first block that was looked at last.
+    /// Which block is the first of those that were looked at last.
     first: usize,
-    /// The special bytes of it and those behind it, a bit each.
+    /// The special bytes of them, a bit each.
     found: [u64; WINDOW],
     /// Whether the last of them ends with a backslash that escapes the next byte.
     escapes_next: bool,
@@ -35,7 +35,7 @@ impl<'a> Specials<'a> {
     }
 
     /// The first special byte of a string's content from `at` on, no backslash among them: of an escape, what is behind it.
-    /// The end of the text where there is none.
+    /// The end of the text where there is none. `at` never goes back, and never stands within an escape.
     pub(super) fn next(&mut self, at: usize) -> usize {
         let (mut block, mut from) = (at / BLOCK, u64::MAX << (at % BLOCK));
         while block * BLOCK < self.text.len() {
@@ -49,17 +49,17 @@ impl<'a> Specials<'a> {
     }
 
     fn of(&mut self, block: usize) -> u64 {
-        match self.found.get(block.wrapping_sub(self.first)) {
+        match self.found.get(block - self.first) {
             Some(found) => *found,
             None => self.look(block),
         }
     }
 
-    /// Looks at a block and those behind it.
+    /// Looks at a block and those behind it. Not inlined, so that what is done for each string is.
     #[inline(never)]
     fn look(&mut self, first: usize) -> u64 {
         // Blocks are left out only between strings, where no backslash stands.
-        let is_escaped = self.escapes_next && first == self.first.wrapping_add(WINDOW);
+        let is_escaped = self.escapes_next && first == self.first + WINDOW;
         let rest = self.text.get(first * BLOCK..).unwrap_or_default();
         self.first = first;
         self.escapes_next = dispatch!(self.level, simd => window(simd, rest, &mut self.found, is_escaped));
@@ -103,10 +103,10 @@ fn escaped(backslashes: u64, is_first: bool) -> (u64, bool) {
     let runs = backslashes & !first;
     let begin = runs & !(runs << 1);
     // With a one added where it begins, a run is carried to the byte behind it.
-    let (behind_even, _) = runs.overflowing_add(begin & EVEN);
+    let behind_even = runs.wrapping_add(begin & EVEN);
     let (behind_odd, escapes_next) = runs.overflowing_add(begin & !EVEN);
     // An odd number lies between an even place and an odd one.
-    let behind = (behind_even & !EVEN | behind_odd & EVEN) & !runs;
+    let behind = behind_even & !EVEN | behind_odd & EVEN;
     ((behind | first) & !backslashes, escapes_next)
 }
 

@@ -62,16 +62,43 @@ fn what_is_json_and_what_is_not() {
     }
 }
 
-/// Bytes are looked at 64 at a time: runs of backslashes around the seams, whatever stands before and behind them.
+/// Bytes are looked at 64 at a time, and 1,024 together: runs of backslashes around the seams, whatever stands before and
+/// behind them.
 #[test]
 fn backslashes_at_any_place() {
-    for before in 50..70 {
-        for run in 0..70 {
+    for (places, most) in [(50..70, 70), (1_000..1_030, 20)] {
+        for (before, run) in places.flat_map(|before| (0..most).map(move |run| (before, run))) {
             for behind in
                 ["", "n", "u0041", "u004", "/", "x", "\n", r"\", r"\\", r#"","b":"\n"#, r#"\"","b":"\u00e9"#]
             {
                 let text = format!("{{\"a\":\"{}{}{behind}\"}}", "-".repeat(before), "\\".repeat(run));
                 assert_eq!(found(&text), expected(&text), "{text}");
+            }
+        }
+    }
+}
+
+/// What stands between strings is not looked at, however much it is.
+#[test]
+fn gaps_of_any_length() {
+    for before in (0..130).chain(1_000..1_030) {
+        for gap in [0, 1, 63, 64, 65, 960, 1_023, 1_024, 1_025, 2_048, 5_000] {
+            for gap in [" ".repeat(gap), "\n".repeat(gap), format!("1{},", "7".repeat(gap))] {
+                let text = format!(r#"{{"a":["{}\\",{gap}"\"\u00e9"]}}"#, "-".repeat(before));
+                assert_eq!(found(&text), expected(&text), "{text}");
+            }
+        }
+    }
+}
+
+/// Whole, and cut off anywhere near the end.
+#[test]
+fn texts_of_any_length() {
+    for length in (55..70).chain(120..135).chain(1_015..1_030).chain(2_040..2_055) {
+        for end in ["", r"\\", r"\n", r"\u00e9", r"\"] {
+            let text = format!(r#"{{"a":"{}{end}"}}"#, "-".repeat(length));
+            for kept in text.len() - 8..=text.len() {
+                assert_eq!(found(&text[..kept]), expected(&text[..kept]), "{}", &text[..kept]);
             }
         }
     }
