@@ -208,7 +208,7 @@ impl<'a> Scanner<'a> {
                     return Ok(());
                 }
                 // A backslash stands before it: else it would be a control character.
-                Some(b'/' | b'b' | b'f' | b'r') => self.at += 1,
+                Some(b'/' | b'b' | b'f') => self.at += 1,
                 Some(b'u') if self.text.get(self.at + 1..self.at + 5).is_some_and(is_hex) => self.at += 5,
                 _ => return Err(Wrong::At(self.at)),
             }

@@ -91,7 +91,8 @@ fn special<S: Simd>(simd: S, bytes: &[u8; BLOCK], is_escaped: bool) -> (u64, boo
     let lanes = u8x64::from_slice(simd, bytes);
     let quotes = lanes.simd_eq(b'"');
     let ends = (quotes | lanes.simd_lt(b' ')).to_bitmask();
-    let usual = (quotes | lanes.simd_eq(b'n') | lanes.simd_eq(b't')).to_bitmask();
+    let line_ends = lanes.simd_eq(b'n') | lanes.simd_eq(b'r');
+    let usual = (quotes | line_ends | lanes.simd_eq(b't')).to_bitmask();
     let (escaped, escapes_next) = escaped(lanes.simd_eq(b'\\').to_bitmask(), is_escaped);
     (ends & !escaped | escaped & !usual, escapes_next)
 }
@@ -130,7 +131,7 @@ mod tests {
         let mut is_escaped = false;
         let mut special = Vec::new();
         for (at, byte) in text.iter().enumerate() {
-            let is_usual = matches!(byte, b'"' | b'\\' | b'n' | b't');
+            let is_usual = matches!(byte, b'"' | b'\\' | b'n' | b'r' | b't');
             let ends = matches!(byte, b'"' | 0..b' ');
             if is_escaped && !is_usual || !is_escaped && ends {
                 special.push(at);
