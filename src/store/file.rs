@@ -3,6 +3,7 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -16,6 +17,8 @@ const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schem
 pub const VERSION: usize = MIGRATIONS.len();
 /// How long another process may keep us waiting, which writes for milliseconds if it is one of ours.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often something is tried in that time for which the library does not wait itself.
+const TRIES: u32 = 100;
 
 /// Why the database can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +82,8 @@ impl File {
         let identity = identity(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
+        write_ahead(&connection)?;
         connection.busy_timeout(PATIENCE)?;
-        // Mode by mode what the system supports; a file system without shared memory keeps its journal.
-        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.execute_batch(
             "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -1024;",
         )?;
@@ -98,6 +100,20 @@ impl File {
     /// Whether something else stands at its path by now, or nothing: what is written would be lost.
     pub(super) fn is_gone(&self, path: &Path) -> bool {
         identity(path) != self.identity
+    }
+}
+
+/// Has it log what is written ahead; a file system without shared memory keeps its journal. That takes the whole file once, and
+/// the library does not wait for it: of two processes that are started together with a new file, one would have none.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let mut left = 1..TRIES;
+    loop {
+        let done = connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()));
+        match done.as_ref().map_err(Trouble::of) {
+            Err(Some(Trouble::Locked(_))) if left.next().is_some() => thread::sleep(PATIENCE / TRIES),
+            _ => return done,
+        }
     }
 }
 
@@ -168,5 +184,33 @@ pub(super) fn identity(path: &Path) -> Option<u64> {
     {
         let _ = path;
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn many_open_a_new_file_together() {
+        let directory =
+            std::env::temp_dir().join(format!("qwen-3-coder-proxy-file-{:016x}", fastrand::u64(..)));
+        for round in 0..20 {
+            let path = directory.join(round.to_string()).join(FILE);
+            let together = Barrier::new(8);
+            thread::scope(|scope| {
+                let open = || {
+                    together.wait();
+                    File::open(&path, false).map(drop)
+                };
+                let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                for one in opened {
+                    assert_eq!(one.join().expect("no panic"), Ok(()), "in round {round}");
+                }
+            });
+        }
+        std::fs::remove_dir_all(directory).expect("it is there");
     }
 }
