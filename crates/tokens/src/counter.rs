@@ -71,7 +71,8 @@ struct Constants {
 }
 
 impl Counter {
-    /// For requests that this template renders, known again by these keys. Counts nothing before the [vocabulary](Vocabulary::load) is there.
+    /// For requests that this template renders, known again by these keys. Counts nothing before the
+    /// [vocabulary](Vocabulary::load) is there.
     #[must_use]
     pub fn new(template: Template, keys: Keys) -> Self {
         Self { template, keys, memo: Mutex::default(), constants: std::sync::OnceLock::new() }
